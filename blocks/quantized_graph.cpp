@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blocks/quantized_graph.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+
+#include "blocks/foundation/error.h"
+#include "blocks/weights.h"
+
+namespace mcufit {
+namespace {
+
+// Leaves room for the zero point, which is added to the rescaled sum.
+constexpr std::int64_t kMostSum = std::numeric_limits<std::int32_t>::max() - 512;
+
+// So that sums over a pooling window of int8 fit 32 bits.
+constexpr std::int64_t kMostPooledPixels = std::int64_t{1} << 23;
+
+[[noreturn]] void refuse(const Node& node, const std::string& message) {
+  throw Error(ExitCode::input, fmt::format("{} ({}): {}", node.name, op_name(node.op), message));
+}
+
+[[noreturn]] void refuse_op(const Node& node) {
+  refuse(node,
+         "has no int8 form yet; supported: conv2d, depthwise_conv2d, fully_connected, add, average_pool2d, "
+         "max_pool2d; try a family without this op");
+}
+
+void check_scale(const Node& node, std::string_view what, float scale) {
+  if (!std::isfinite(scale) || scale <= 0) {
+    refuse(node, fmt::format("found {} {}; accepted: a finite number above 0", what, scale));
+  }
+}
+
+void check_output(const Node& node, const Quantization& q) {
+  check_scale(node, "output scale", q.scale);
+  if (q.zero_point < -128 || q.zero_point > 127) {
+    refuse(node, fmt::format("found zero point {}; accepted: [-128, 127]", q.zero_point));
+  }
+}
+
+void check_activation(const Node& node, Activation activation) {
+  switch (activation) {
+    case Activation::none:
+    case Activation::relu:
+    case Activation::relu6:
+      return;
+    case Activation::hard_swish:
+    case Activation::sigmoid:
+    case Activation::hard_sigmoid:
+      break;
+  }
+  refuse(node,
+         fmt::format("fused {} has no int8 form yet; supported: none, relu, relu6", to_string(activation)));
+}
+
+void check_length(const Node& node, std::string_view what, std::size_t found, std::size_t expected) {
+  if (found != expected) refuse(node, fmt::format("found {} {}; accepted: {}", found, what, expected));
+}
+
+std::int64_t shifted_bound(std::int64_t bound, std::int32_t shift) {
+  return shift > 0 ? bound << shift : bound;
+}
+
+// Whatever the input, no sum may leave int32: neither the sum over stored bytes with the zero point folded
+// into the bias (128 + 128 per unit of weight), nor one over (value - zero point), nor either of them after
+// its left shift.
+void check_sums(const QuantizedGraph& graph, NodeId id) {
+  const Node& node = graph.graph.node(id);
+  const QuantizedNode& q = graph.node(id);
+  std::vector<std::int64_t> bounds(q.filter_scales.size());
+  for (std::size_t c = 0; c < q.bias.size(); ++c) bounds[c] = std::abs(std::int64_t{q.bias[c]});
+  const bool depthwise = std::holds_alternative<DepthwiseConv2d>(node.op);
+  const std::size_t per_channel = q.filter.size() / bounds.size();
+  for (std::size_t i = 0; i < q.filter.size(); ++i) {
+    if (q.filter[i] == -128) refuse(node, "found filter value -128; accepted: [-127, 127]");
+    bounds[depthwise ? i % bounds.size() : i / per_channel] += 256 * std::abs(std::int64_t{q.filter[i]});
+  }
+  const std::vector<FixedPoint> multipliers = channel_multipliers(graph, id);
+  for (std::size_t c = 0; c < bounds.size(); ++c) {
+    if (bounds[c] > kMostSum || shifted_bound(bounds[c], multipliers[c].shift) > kMostSum) {
+      refuse(node,
+             fmt::format(
+                 "sums of output channel {} may reach {} with a left shift of {}; accepted: up to {}; try "
+                 "a larger output scale or fewer inputs",
+                 c, bounds[c], std::max(multipliers[c].shift, 0), kMostSum));
+    }
+  }
+}
+
+void check_weighted(const QuantizedGraph& graph, NodeId id, const NodeWeights& expected,
+                    Activation activation) {
+  const Node& node = graph.graph.node(id);
+  const QuantizedNode& q = graph.node(id);
+  check_activation(node, activation);
+  check_length(node, "filter values", q.filter.size(), expected.filter.size());
+  check_length(node, "biases", q.bias.size(), expected.bias.size());
+  check_length(node, "filter scales", q.filter_scales.size(), static_cast<std::size_t>(node.shape.channels));
+  for (const float scale : q.filter_scales) check_scale(node, "filter scale", scale);
+  check_sums(graph, id);
+}
+
+void check_unweighted(const Node& node, const QuantizedNode& q) {
+  check_length(node, "filter values", q.filter.size(), 0);
+  check_length(node, "filter scales", q.filter_scales.size(), 0);
+  check_length(node, "biases", q.bias.size(), 0);
+}
+
+void check_pool(const QuantizedGraph& graph, NodeId id, const Window& window) {
+  const Node& node = graph.graph.node(id);
+  const Quantization& input = graph.node(node.inputs[0]).output;
+  const Quantization& output = graph.node(id).output;
+  check_unweighted(node, graph.node(id));
+  if (input != output) {
+    refuse(node,
+           fmt::format("found output scale {} and zero point {}; accepted: those of its input, {} and {}",
+                       output.scale, output.zero_point, input.scale, input.zero_point));
+  }
+  const std::int64_t pixels = std::int64_t{window.kernel_height} * window.kernel_width;
+  if (pixels > kMostPooledPixels) {
+    refuse(node, fmt::format("found a window of {} pixels; accepted: up to {}", pixels, kMostPooledPixels));
+  }
+}
+
+void check_add(const QuantizedGraph& graph, NodeId id, Activation activation) {
+  const Node& node = graph.graph.node(id);
+  check_activation(node, activation);
+  check_unweighted(node, graph.node(id));
+  if (add_multipliers(graph, id).output.shift > 0) {
+    refuse(node, fmt::format("found output scale {}; accepted: at least 2^-19 of the larger input scale",
+                             graph.node(id).output.scale));
+  }
+}
+
+}  // namespace
+
+void verify(const QuantizedGraph& graph) {
+  verify(graph.graph);
+  if (graph.nodes.size() != graph.graph.nodes.size()) {
+    throw Error(ExitCode::input, fmt::format("{}: found {} quantized nodes; accepted: {}, one per node",
+                                             graph.graph.name, graph.nodes.size(), graph.graph.nodes.size()));
+  }
+  const Weights expected = zero_weights(graph.graph);
+  for (NodeId id = 0; id < graph.graph.size(); ++id) {
+    const Node& node = graph.graph.node(id);
+    const NodeWeights& lengths = expected.nodes[static_cast<std::size_t>(id)];
+    check_output(node, graph.node(id).output);
+    std::visit(overloaded{[&](const Input&) { check_unweighted(node, graph.node(id)); },
+                          [&](const Conv2d& c) { check_weighted(graph, id, lengths, c.activation); },
+                          [&](const DepthwiseConv2d& d) { check_weighted(graph, id, lengths, d.activation); },
+                          [&](const FullyConnected& f) { check_weighted(graph, id, lengths, f.activation); },
+                          [&](const Add& a) { check_add(graph, id, a.activation); },
+                          [&](const AveragePool2d& p) { check_pool(graph, id, p.window); },
+                          [&](const MaxPool2d& p) { check_pool(graph, id, p.window); },
+                          [&](const BatchNorm&) { refuse_op(node); },
+                          [&](const Activate&) { refuse_op(node); }, [&](const Mul&) { refuse_op(node); }},
+               node.op);
+  }
+}
+
+ClampRange clamp_range(Activation activation, Quantization output) {
+  // A float division, as TensorFlow Lite does it; clamped before the cast, since a tiny scale gives huge
+  // values.
+  const auto quantized = [&](float real) {
+    const float steps = std::min(std::round(real / output.scale), 255.0F);
+    return std::min(output.zero_point + static_cast<std::int32_t>(steps), 127);
+  };
+  switch (activation) {
+    case Activation::none:
+      return {};
+    case Activation::relu:
+      return {output.zero_point, 127};
+    case Activation::relu6:
+      return {output.zero_point, quantized(6.0F)};
+    case Activation::hard_swish:
+    case Activation::sigmoid:
+    case Activation::hard_sigmoid:
+      break;
+  }
+  throw Error(ExitCode::input,
+              fmt::format("clamp range: found {}; accepted: none, relu, relu6", to_string(activation)));
+}
+
+FixedPoint to_fixed_point(double real_multiplier) {
+  constexpr double kTooLarge = 1 << 30;
+  if (!(real_multiplier >= 0 && real_multiplier < kTooLarge)) {
+    throw Error(ExitCode::input,
+                fmt::format("requantization: found multiplier {}; accepted: [0, 2^30)", real_multiplier));
+  }
+  constexpr std::int64_t kOne = std::int64_t{1} << 31;
+  int shift = 0;
+  auto multiplier =
+      static_cast<std::int64_t>(std::round(std::frexp(real_multiplier, &shift) * static_cast<double>(kOne)));
+  if (multiplier == kOne) {  // rounded up to a power of two
+    multiplier /= 2;
+    ++shift;
+  }
+  if (shift < -31) return {};
+  return {static_cast<std::int32_t>(multiplier), shift};
+}
+
+std::vector<FixedPoint> channel_multipliers(const QuantizedGraph& graph, NodeId id) {
+  const QuantizedNode& q = graph.node(id);
+  const double input_scale = graph.node(graph.graph.node(id).inputs[0]).output.scale;
+  std::vector<FixedPoint> multipliers;
+  multipliers.reserve(q.filter_scales.size());
+  for (const double filter_scale : q.filter_scales) {
+    multipliers.push_back(to_fixed_point(input_scale * filter_scale / double{q.output.scale}));
+  }
+  return multipliers;
+}
+
+AddMultipliers add_multipliers(const QuantizedGraph& graph, NodeId id) {
+  constexpr double kLeftShift = 1 << 20;
+  const Node& node = graph.graph.node(id);
+  const double scale1 = graph.node(node.inputs[0]).output.scale;
+  const double scale2 = graph.node(node.inputs[1]).output.scale;
+  const double twice_larger = 2 * std::max(scale1, scale2);
+  return {to_fixed_point(scale1 / twice_larger), to_fixed_point(scale2 / twice_larger),
+          to_fixed_point(twice_larger / (kLeftShift * double{graph.node(id).output.scale}))};
+}
+
+}  // namespace mcufit

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost-models/invert.h"
+
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "blocks/lower.h"
+
+namespace mcufit {
+namespace {
+
+// Calls visit(hyper-parameters) for every combination of lattice values, the last parameter fastest.
+template <typename Visit>
+void each_member(const Family& family, const Visit& visit) {
+  const auto parameters = family.parameters();
+  std::vector<std::size_t> digits(parameters.size(), 0);
+  for (;;) {
+    Hyperparameters h;
+    for (std::size_t i = 0; i < parameters.size(); ++i) h[i] = parameters[i].lattice[digits[i]];
+    visit(h);
+    std::size_t i = parameters.size();
+    while (i > 0 && ++digits[i - 1] == parameters[i - 1].lattice.size()) digits[--i] = 0;
+    if (i == 0) return;
+  }
+}
+
+auto capacity(const Footprint& f) { return std::tuple(f.macs, f.params); }
+auto capacity(const Member& m) { return capacity(m.footprint); }
+
+void use(Fit& fit, Resource resource, std::int64_t needed, std::int64_t limit) {
+  const double share = static_cast<double>(needed) / static_cast<double>(limit);
+  if (share > fit.use) fit = {resource, share};
+}
+
+// A lower bound of what hold_against() will say: int8 weights are at least params less the folded batch-norm,
+// which has two numbers per channel where the deployed network stores nine bytes.
+Fit bound(const Footprint& f, const Budget& budget) {
+  Fit fit;
+  use(fit, Resource::flash, f.params, budget.flash_bytes);
+  use(fit, Resource::ram, f.peak_activation_bytes, budget.ram_bytes);
+  if (budget.macs) use(fit, Resource::macs, f.macs, *budget.macs);
+  if (budget.params) use(fit, Resource::params, f.params, *budget.params);
+  return fit;
+}
+
+struct Bounded {
+  Architecture architecture;
+  Footprint footprint;
+  Fit fit;
+};
+
+// The member whose closed form exceeds the budget least, priced; nothing where no member can be built.
+std::optional<Member> find_nearest_miss(std::vector<Bounded> members, const Budget& budget,
+                                        const CodeSizesForTarget& code) {
+  constexpr std::size_t kMostPriced = 64;
+  std::stable_sort(members.begin(), members.end(),
+                   [](const auto& a, const auto& b) { return a.fit.use < b.fit.use; });
+  std::optional<Member> nearest;
+  for (std::size_t i = 0; i < std::min(kMostPriced, members.size()); ++i) {
+    Member member = price_member(members[i].architecture, budget, code);
+    if (!nearest || member.fit.use < nearest->fit.use) nearest = std::move(member);
+  }
+  return nearest;
+}
+
+// Rounding to channels makes one network of several members: keeps the first of them, of members sorted by
+// capacity.
+void drop_repeated(std::vector<Member>& sorted) {
+  std::vector<Member> distinct;
+  std::vector<Graph> graphs;  // of the members with the last one's capacity
+  for (Member& member : sorted) {
+    if (distinct.empty() || capacity(distinct.back()) != capacity(member)) graphs.clear();
+    Graph graph = member.architecture.build();
+    if (std::find(graphs.begin(), graphs.end(), graph) != graphs.end()) continue;
+    graphs.push_back(std::move(graph));
+    distinct.push_back(std::move(member));
+  }
+  sorted = std::move(distinct);
+}
+
+// The least capacity above `best`; the candidates did not fit.
+std::optional<Member> find_next_larger(const Member& best, const std::vector<Bounded>& too_large,
+                                       const Budget& budget, const CodeSizesForTarget& code) {
+  const Bounded* next = nullptr;
+  for (const Bounded& b : too_large) {
+    if (capacity(b.footprint) <= capacity(best)) continue;
+    if (next == nullptr || capacity(b.footprint) < capacity(next->footprint)) next = &b;
+  }
+  if (next == nullptr) return std::nullopt;
+  return price_member(next->architecture, budget, code);
+}
+
+}  // namespace
+
+std::string_view to_string(Resource resource) {
+  switch (resource) {
+    case Resource::none:
+      return "none";
+    case Resource::flash:
+      return "flash";
+    case Resource::ram:
+      return "ram";
+    case Resource::macs:
+      return "macs";
+    case Resource::params:
+      return "params";
+  }
+  return "";
+}
+
+Fit hold_against(const Footprint& footprint, const Cost& cost, const Budget& budget) {
+  Fit fit;
+  use(fit, Resource::flash, cost.flash.total(), budget.flash_bytes);
+  use(fit, Resource::ram, cost.ram.total(), budget.ram_bytes);
+  if (budget.macs) use(fit, Resource::macs, cost.macs, *budget.macs);
+  if (budget.params) use(fit, Resource::params, footprint.params, *budget.params);
+  return fit;
+}
+
+Member price_member(const Architecture& architecture, const Budget& budget, const CodeSizesForTarget& code) {
+  Member member;
+  member.architecture = architecture;
+  member.footprint = architecture.footprint();
+  member.cost = price(lower(architecture.build()), code);
+  member.fit = hold_against(member.footprint, member.cost, budget);
+  return member;
+}
+
+Inversion invert(const Family& family, const Task& task, const Budget& budget,
+                 const CodeSizesForTarget& code) {
+  Inversion answer;
+  answer.family = &family;
+  std::vector<Bounded> passing, too_large;
+  each_member(family, [&](const Hyperparameters& h) {
+    ++answer.lattice_members;
+    const Architecture architecture{&family, h, task};
+    const Footprint footprint = family.footprint(h, task);
+    Bounded b{architecture, footprint, bound(footprint, budget)};
+    (b.fit.fits() ? passing : too_large).push_back(std::move(b));
+  });
+  std::vector<std::optional<Member>> priced(passing.size());
+  tbb::parallel_for(std::size_t{0}, passing.size(),
+                    [&](std::size_t i) { priced[i] = price_member(passing[i].architecture, budget, code); });
+  std::vector<Bounded> misses;
+  for (std::size_t i = 0; i < priced.size(); ++i) {
+    if (priced[i]->fit.fits()) {
+      answer.fitting.push_back(std::move(*priced[i]));
+    } else {
+      misses.push_back({passing[i].architecture, passing[i].footprint, priced[i]->fit});
+    }
+  }
+  answer.priced_members = static_cast<std::int64_t>(passing.size());
+  misses.insert(misses.end(), too_large.begin(), too_large.end());
+  std::stable_sort(answer.fitting.begin(), answer.fitting.end(),
+                   [](const Member& a, const Member& b) { return capacity(a) > capacity(b); });
+  answer.fitting_members = static_cast<std::int64_t>(answer.fitting.size());
+  drop_repeated(answer.fitting);
+  if (answer.fitting.empty()) {
+    answer.nearest_miss = find_nearest_miss(std::move(misses), budget, code);
+    if (answer.nearest_miss) answer.binding = answer.nearest_miss->fit.binding;
+  } else {
+    answer.next_larger = find_next_larger(answer.fitting.front(), misses, budget, code);
+    if (answer.next_larger) answer.binding = answer.next_larger->fit.binding;
+  }
+  return answer;
+}
+
+nlohmann::json to_json(const Member& member) {
+  nlohmann::json j = to_json(member.cost);
+  j["architecture"] = to_json(member.architecture);
+  j["params"] = member.footprint.params;
+  j["binding"] = to_string(member.fit.binding);
+  j["use"] = member.fit.use;
+  j["fits"] = member.fit.fits();
+  return j;
+}
+
+nlohmann::json to_json(const Inversion& inversion, std::size_t most_fitting) {
+  nlohmann::json members = nlohmann::json::array();
+  for (std::size_t i = 0; i < std::min(most_fitting, inversion.fitting.size()); ++i) {
+    members.push_back(to_json(inversion.fitting[i]));
+  }
+  nlohmann::json j = {{"family", inversion.family->name()},
+                      {"lattice_members", inversion.lattice_members},
+                      {"priced_members", inversion.priced_members},
+                      {"fitting_members", inversion.fitting_members},
+                      {"fitting_networks", inversion.fitting.size()},
+                      {"binding", to_string(inversion.binding)},
+                      {"fitting", std::move(members)}};
+  if (inversion.next_larger) j["next_larger"] = to_json(*inversion.next_larger);
+  if (inversion.nearest_miss) j["nearest_miss"] = to_json(*inversion.nearest_miss);
+  return j;
+}
+
+}  // namespace mcufit

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "blocks/family.h"
+#include "cost-models/price.h"
+#include "cost-models/target.h"
+
+namespace mcufit {
+
+// What can forbid a network.
+enum class Resource { none, flash, ram, macs, params };
+std::string_view to_string(Resource resource);
+
+// The demands of one network held against a budget.
+struct Fit {
+  Resource binding = Resource::none;  // the resource used most, relative to its limit
+  double use = 0;                     // of that resource, 1 = all of it; above 1 the network does not fit
+
+  bool fits() const { return use <= 1.0; }
+};
+Fit hold_against(const Footprint& footprint, const Cost& cost, const Budget& budget);
+
+// A member of a family with its exact price.
+struct Member {
+  Architecture architecture;
+  Footprint footprint;
+  Cost cost;
+  Fit fit;
+};
+nlohmann::json to_json(const Member& member);
+
+// The answer to "which members of this family fit?". Capacity is MACs, then params.
+struct Inversion {
+  const Family* family = nullptr;
+  std::int64_t lattice_members = 0;  // combinations of the lattice's values
+  std::int64_t priced_members =
+      0;  // built and priced exactly; the others were ruled out by their closed form
+  std::int64_t fitting_members = 0;   // of the lattice; several may be one network after channel rounding
+  std::vector<Member> fitting;        // the distinct networks that fit, by capacity, largest first
+  Resource binding = Resource::none;  // what forbids the next larger member, or the nearest miss
+  std::optional<Member>
+      next_larger;  // the least capacity above the largest fitting member's; it does not fit
+  std::optional<Member> nearest_miss;  // when nothing fits: the member that exceeds the budget least
+};
+
+// Every member of the family's lattice is first held against the budget by its closed form, whose params,
+// MACs and activation peak are lower bounds of its flash, MACs and RAM; those that pass are built, lowered,
+// planned and priced exactly.
+Inversion invert(const Family& family, const Task& task, const Budget& budget,
+                 const CodeSizesForTarget& code);
+
+// A member priced exactly. Throws Error(input) when the architecture is too small for its strides.
+Member price_member(const Architecture& architecture, const Budget& budget, const CodeSizesForTarget& code);
+
+nlohmann::json to_json(const Inversion& inversion, std::size_t most_fitting);
+
+}  // namespace mcufit

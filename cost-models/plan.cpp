@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost-models/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "blocks/foundation/error.h"
+#include "blocks/foundation/text.h"
+
+namespace mcufit {
+namespace {
+
+std::int64_t align(std::int64_t bytes) {
+  return (bytes + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
+}
+
+bool live_together(const Placement& a, const Placement& b) {
+  return a.first_step <= b.last_step && b.first_step <= a.last_step;
+}
+
+bool share_bytes(const Placement& a, const Placement& b) {
+  return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+}
+
+// A stretch of the arena that one tensor, or a chain of tensors written over each other, occupies.
+struct Block {
+  std::vector<NodeId> nodes;
+  Placement extent;  // offset, bytes and steps of the whole chain
+};
+
+// Chains each add to the operand that dies there; every other node starts a block of its own.
+std::vector<Block> chain_blocks(const Graph& lowered, const std::vector<NodeId>& last) {
+  std::vector<Block> blocks;
+  std::vector<std::size_t> block_of(lowered.nodes.size());
+  for (NodeId id = 0; id < lowered.size(); ++id) {
+    const Node& node = lowered.node(id);
+    const std::int32_t dies = last[static_cast<std::size_t>(id)];
+    std::size_t block = blocks.size();
+    if (std::holds_alternative<Add>(node.op)) {
+      for (const NodeId from : node.inputs) {
+        if (last[static_cast<std::size_t>(from)] == id) block = block_of[static_cast<std::size_t>(from)];
+      }
+    }
+    if (block == blocks.size()) {
+      blocks.push_back(
+          {{}, {.node = id, .bytes = align(node.shape.elements()), .first_step = id, .last_step = dies}});
+    }
+    blocks[block].nodes.push_back(id);
+    blocks[block].extent.last_step = std::max(blocks[block].extent.last_step, dies);
+    block_of[static_cast<std::size_t>(id)] = block;
+  }
+  return blocks;
+}
+
+// The lowest offset at which `block` touches none of `placed` that lives with it.
+std::int64_t lowest_gap(const Placement& block, std::vector<const Placement*> placed) {
+  std::erase_if(placed, [&](const Placement* p) { return !live_together(*p, block); });
+  std::sort(placed.begin(), placed.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
+  std::int64_t offset = 0;
+  for (const Placement* p : placed) {
+    if (offset + block.bytes <= p->offset) break;
+    offset = std::max(offset, p->offset + p->bytes);
+  }
+  return offset;
+}
+
+// Places blocks in the given order; returns the arena's size.
+std::int64_t place(std::vector<Block>& blocks, const std::vector<std::size_t>& order) {
+  std::vector<const Placement*> placed;
+  std::int64_t arena = 0;
+  for (const std::size_t i : order) {
+    Placement& extent = blocks[i].extent;
+    extent.offset = lowest_gap(extent, placed);
+    arena = std::max(arena, extent.offset + extent.bytes);
+    placed.push_back(&extent);
+  }
+  return arena;
+}
+
+std::int64_t most_live(const std::vector<Block>& blocks, NodeId steps) {
+  std::int64_t most = 0;
+  for (std::int32_t step = 0; step < steps; ++step) {
+    std::int64_t live = 0;
+    for (const Block& b : blocks) {
+      if (b.extent.first_step <= step && step <= b.extent.last_step) live += b.extent.bytes;
+    }
+    most = std::max(most, live);
+  }
+  return most;
+}
+
+// Tries the orders that place chains of tensors well (by size, by lifetime, by birth) and keeps the best.
+void place_best(std::vector<Block>& blocks, std::int64_t bound) {
+  using Before = bool (*)(const Placement&, const Placement&);
+  constexpr Before kOrders[] = {
+      [](const Placement& a, const Placement& b) { return a.bytes > b.bytes; },
+      [](const Placement& a, const Placement& b) {
+        return a.last_step - a.first_step > b.last_step - b.first_step;
+      },
+      [](const Placement& a, const Placement& b) { return a.first_step < b.first_step; },
+  };
+  std::vector<Block> best;
+  std::int64_t least = 0;
+  for (const Before before : kOrders) {
+    std::vector<std::size_t> order(blocks.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return before(blocks[a].extent, blocks[b].extent);
+    });
+    const std::int64_t arena = place(blocks, order);
+    if (best.empty() || arena < least) {
+      best = blocks;
+      least = arena;
+    }
+    if (least == bound) break;
+  }
+  blocks = std::move(best);
+}
+
+void require(bool holds, const Graph& graph, const std::string& what) {
+  if (!holds) throw Error(ExitCode::internal, fmt::format("memory plan of {}: {}", graph.name, what));
+}
+
+}  // namespace
+
+MemoryPlan plan(const Graph& lowered) {
+  const std::vector<NodeId> last = last_uses(lowered);
+  std::vector<Block> blocks = chain_blocks(lowered, last);
+  MemoryPlan result;
+  result.lower_bound_bytes = most_live(blocks, lowered.size());
+  place_best(blocks, result.lower_bound_bytes);
+  result.placements.resize(lowered.nodes.size());
+  for (const Block& block : blocks) {
+    result.arena_bytes = std::max(result.arena_bytes, block.extent.offset + block.extent.bytes);
+    for (const NodeId id : block.nodes) {
+      result.placements[static_cast<std::size_t>(id)] = {
+          id, block.extent.offset, lowered.node(id).shape.elements(), id, last[static_cast<std::size_t>(id)]};
+    }
+  }
+  for (NodeId id = 0; id < lowered.size(); ++id) result.steps.push_back({id});
+  verify(result, lowered);
+  return result;
+}
+
+bool in_place(const MemoryPlan& plan, const Graph& lowered, NodeId id, NodeId input) {
+  const auto& inputs = lowered.node(id).inputs;
+  return std::holds_alternative<Add>(lowered.node(id).op) &&
+         std::find(inputs.begin(), inputs.end(), input) != inputs.end() &&
+         plan.placement(id).offset == plan.placement(input).offset && plan.placement(input).last_step == id;
+}
+
+void verify(const MemoryPlan& plan, const Graph& lowered) {
+  require(plan.steps.size() == lowered.nodes.size() && plan.placements.size() == lowered.nodes.size(),
+          lowered, "not one step and one placement per node");
+  const std::vector<NodeId> last = last_uses(lowered);
+  for (NodeId id = 0; id < lowered.size(); ++id) {
+    const Placement& p = plan.placement(id);
+    const Node& node = lowered.node(id);
+    require(plan.steps[static_cast<std::size_t>(id)].node == id && p.node == id, lowered,
+            node.name + " is out of order");
+    require(p.bytes == node.shape.elements(), lowered, node.name + " has a placement of another size");
+    require(p.offset >= 0 && p.offset % kTensorAlignment == 0 && p.offset + p.bytes <= plan.arena_bytes,
+            lowered, node.name + " leaves the arena or is not aligned");
+    require(p.first_step <= id && p.last_step >= last[static_cast<std::size_t>(id)], lowered,
+            node.name + " is not kept as long as it is needed");
+    for (NodeId other = 0; other < id; ++other) {
+      const Placement& o = plan.placement(other);
+      if (!live_together(p, o) || !share_bytes(p, o)) continue;
+      require(
+          in_place(plan, lowered, id, other), lowered,
+          fmt::format("{} and {} share bytes while both are needed", node.name, lowered.node(other).name));
+    }
+  }
+}
+
+std::string picture(const MemoryPlan& plan, const Graph& lowered) {
+  constexpr std::int64_t kColumns = 48;
+  std::vector<std::vector<std::string>> rows{
+      {"step", "node", "live bytes", "arena (each column is one of 48 equal parts)"}};
+  for (NodeId step = 0; step < lowered.size(); ++step) {
+    std::string bar(kColumns, '.');
+    std::int64_t live = 0;
+    for (NodeId id = 0; id < lowered.size(); ++id) {
+      const Placement& p = plan.placement(id);
+      if (step < p.first_step || step > p.last_step) continue;
+      bool written_over = false;  // counted with the node that takes its place
+      for (const NodeId from : lowered.node(step).inputs)
+        written_over |= from == id && in_place(plan, lowered, step, id);
+      if (!written_over) live += p.bytes;
+      const auto column = [&](std::int64_t offset) { return offset * kColumns / plan.arena_bytes; };
+      const std::int64_t end = std::min(std::max(column(p.offset + p.bytes), column(p.offset) + 1), kColumns);
+      for (std::int64_t c = column(p.offset); c < end; ++c)
+        bar[static_cast<std::size_t>(c)] = id == step ? '#' : '=';
+    }
+    rows.push_back({std::to_string(step), lowered.node(step).name, with_separators(live), "|" + bar + "|"});
+  }
+  return aligned_table(rows);
+}
+
+nlohmann::json to_json(const MemoryPlan& plan) {
+  nlohmann::json placements = nlohmann::json::array();
+  for (const Placement& p : plan.placements) {
+    placements.push_back({{"node", p.node},
+                          {"offset", p.offset},
+                          {"bytes", p.bytes},
+                          {"first_step", p.first_step},
+                          {"last_step", p.last_step}});
+  }
+  return {{"arena_bytes", plan.arena_bytes},
+          {"lower_bound_bytes", plan.lower_bound_bytes},
+          {"placements", std::move(placements)}};
+}
+
+}  // namespace mcufit

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost-models/price.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "blocks/foundation/error.h"
+#include "blocks/foundation/files.h"
+#include "blocks/foundation/json_reader.h"
+#include "cost-models/count.h"
+#include "cost-models/layout.h"
+
+namespace mcufit {
+namespace {
+
+constexpr std::int64_t kMostCode = 1 << 20;
+
+const KernelCode& kernel_code(const CodeSizes& sizes, const std::string& kernel) {
+  const auto found = sizes.kernels.find(kernel);
+  if (found != sizes.kernels.end()) return found->second;
+  throw Error(ExitCode::config,
+              fmt::format("code sizes of {}: kernel {} was not measured; try `mcufit calibrate code-size`",
+                          sizes.core, kernel));
+}
+
+}  // namespace
+
+CodeSizes read_code_sizes(ObjectReader& reader) {
+  CodeSizes s;
+  s.core = reader.string("core", "core, as GCC's -mcpu spells it");
+  s.compiler = reader.string("compiler", "compiler and version that were measured");
+  s.flags = reader.string("flags", "its flags");
+  const auto bytes = [](ObjectReader& r, std::string_view key, std::string_view meaning) {
+    return r.integer(key, {0, kMostCode}, meaning);
+  };
+  reader.dictionary("kernels", "the runtime, kernel by kernel",
+                    [&](const std::string& name, ObjectReader& kernel) {
+                      s.kernels[name] = {bytes(kernel, "text_bytes", "machine code"),
+                                         bytes(kernel, "rodata_bytes", "read-only data"),
+                                         bytes(kernel, "stack_bytes", "deepest stack below its caller")};
+                    });
+  s.invoke_base_bytes = bytes(reader, "invoke_base_bytes", "the invoke function without calls");
+  s.invoke_step_bytes = bytes(reader, "invoke_step_bytes", "each call in it");
+  s.invoke_stack_bytes = bytes(reader, "invoke_stack_bytes", "its own stack frame");
+  s.accessor_bytes = bytes(reader, "accessor_bytes", "the functions that return input and output");
+  return s;
+}
+
+nlohmann::json to_json(const CodeSizes& s) {
+  nlohmann::json kernels = nlohmann::json::object();
+  for (const auto& [name, k] : s.kernels) {
+    kernels[name] = {
+        {"text_bytes", k.text_bytes}, {"rodata_bytes", k.rodata_bytes}, {"stack_bytes", k.stack_bytes}};
+  }
+  return {{"core", s.core},
+          {"compiler", s.compiler},
+          {"flags", s.flags},
+          {"kernels", std::move(kernels)},
+          {"invoke_base_bytes", s.invoke_base_bytes},
+          {"invoke_step_bytes", s.invoke_step_bytes},
+          {"invoke_stack_bytes", s.invoke_stack_bytes},
+          {"accessor_bytes", s.accessor_bytes}};
+}
+
+CodeSizesForTarget load_code_sizes(const Target& target) {
+  constexpr std::string_view kStandIn = "cortex-m4";
+  const auto file = [](std::string_view core) {
+    return config_folder() / "code-sizes" / fmt::format("{}.json", core);
+  };
+  const bool measured = std::filesystem::exists(file(target.core));
+  return {
+      read_config<CodeSizes>(JsonDocument::read(file(measured ? target.core : kStandIn)), read_code_sizes),
+      !measured};
+}
+
+Cost price(const Graph& lowered, const CodeSizesForTarget& code) {
+  Cost cost;
+  cost.code_estimated = code.estimated;
+  for (NodeId id = 0; id < lowered.size(); ++id) {
+    const NodeLayout layout = node_layout(lowered, id);
+    cost.macs += count_macs(lowered, id);
+    cost.flash.weights_bytes += layout.filter_bytes;
+    cost.flash.bias_bytes += layout.bias_bytes;
+    cost.flash.table_bytes += layout.table_bytes;
+    cost.flash.step_bytes += layout.step_bytes;
+  }
+  const std::int64_t calls = lowered.size() - 1;
+  cost.flash.code_bytes =
+      code.sizes.accessor_bytes + code.sizes.invoke_base_bytes + calls * code.sizes.invoke_step_bytes;
+  std::int64_t deepest = 0;
+  for (const std::string& kernel : kernels_of(lowered)) {
+    const KernelCode& k = kernel_code(code.sizes, kernel);
+    cost.flash.code_bytes += k.text_bytes + k.rodata_bytes;
+    deepest = std::max(deepest, k.stack_bytes);
+  }
+  cost.plan = plan(lowered);
+  cost.ram.arena_bytes = cost.plan.arena_bytes;
+  cost.ram.stack_bytes = code.sizes.invoke_stack_bytes + deepest;
+  return cost;
+}
+
+nlohmann::json to_json(const Cost& cost) {
+  return {{"macs", cost.macs},
+          {"weights_bytes", cost.flash.weights_bytes},
+          {"bias_bytes", cost.flash.bias_bytes},
+          {"table_bytes", cost.flash.table_bytes},
+          {"model_bytes", cost.flash.model_bytes()},
+          {"step_bytes", cost.flash.step_bytes},
+          {"code_bytes", cost.flash.code_bytes},
+          {"code_estimated", cost.code_estimated},
+          {"flash_bytes", cost.flash.total()},
+          {"arena_bytes", cost.ram.arena_bytes},
+          {"data_bss_bytes", cost.ram.data_bss_bytes},
+          {"stack_bytes", cost.ram.stack_bytes},
+          {"ram_bytes", cost.ram.total()},
+          {"ram_lower_bound_bytes", cost.plan.lower_bound_bytes}};
+}
+
+}  // namespace mcufit

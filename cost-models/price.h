@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "blocks/footprint.h"
+#include "blocks/graph.h"
+#include "cost-models/plan.h"
+#include "cost-models/target.h"
+
+namespace mcufit {
+
+// What one kernel costs compiled: .text and .rodata bytes, and the deepest stack below its caller.
+struct KernelCode {
+  std::int64_t text_bytes = 0;
+  std::int64_t rodata_bytes = 0;
+  std::int64_t stack_bytes = 0;
+};
+
+// Measured sizes of the runtime for one core, compiler and set of flags; configs/code-sizes/<core>.json,
+// written by `mcufit calibrate code-size`.
+struct CodeSizes {
+  std::string core;
+  std::string compiler;  // `arm-none-eabi-gcc -dumpfullversion`
+  std::string flags;
+  std::map<std::string, KernelCode, std::less<>> kernels;  // by kernel name: "conv2d_s8"
+  std::int64_t invoke_base_bytes = 0;                      // <model>_invoke() of a model without steps
+  std::int64_t invoke_step_bytes = 0;                      // and each of its calls, literal included
+  std::int64_t invoke_stack_bytes = 0;
+  std::int64_t accessor_bytes = 0;  // <model>_input() and <model>_output() together
+};
+
+CodeSizes read_code_sizes(ObjectReader& reader);
+nlohmann::json to_json(const CodeSizes& sizes);
+
+// The table for a target's core. `estimated` is true where no table was measured for it and a sibling core's
+// stands in.
+struct CodeSizesForTarget {
+  CodeSizes sizes;
+  bool estimated = false;
+};
+CodeSizesForTarget load_code_sizes(const Target& target);
+
+// Flash by owner, in bytes.
+struct FlashLedger {
+  std::int64_t weights_bytes = 0;
+  std::int64_t bias_bytes = 0;
+  std::int64_t table_bytes = 0;
+  std::int64_t step_bytes = 0;
+  std::int64_t code_bytes = 0;  // kernels, the model's invoke function, their read-only data
+
+  std::int64_t model_bytes() const { return weights_bytes + bias_bytes + table_bytes; }
+  std::int64_t total() const { return model_bytes() + step_bytes + code_bytes; }
+  bool operator==(const FlashLedger&) const = default;
+};
+
+// RAM by owner, in bytes. Input and output lie in the arena.
+struct RamLedger {
+  std::int64_t arena_bytes = 0;
+  std::int64_t data_bss_bytes = 0;  // the runtime's own; it has none
+  std::int64_t stack_bytes = 0;
+
+  std::int64_t total() const { return arena_bytes + data_bss_bytes + stack_bytes; }
+  bool operator==(const RamLedger&) const = default;
+};
+
+// A graph on a target.
+struct Cost {
+  std::int64_t macs = 0;
+  FlashLedger flash;
+  RamLedger ram;
+  bool code_estimated = false;
+  MemoryPlan plan;
+};
+
+Cost price(const Graph& lowered, const CodeSizesForTarget& code);
+
+// {"weights_bytes", "model_bytes", "flash_bytes", "arena_bytes", "ram_bytes", "stack_bytes", "macs", ...}
+nlohmann::json to_json(const Cost& cost);
+
+}  // namespace mcufit

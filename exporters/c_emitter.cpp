@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporters/c_emitter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "blocks/foundation/error.h"
+#include "blocks/foundation/version.h"
+#include "cost-models/layout.h"
+#include "exporters/c_steps.h"
+#include "exporters/embedded_files.h"
+
+namespace mcufit {
+namespace {
+
+constexpr std::size_t kMostNameLength = 48;
+constexpr std::string_view kLicense = "/* SPDX-License-Identifier: Apache-2.0 */\n";
+
+// Of C99 and C++20, since the header serves both.
+constexpr std::string_view kReserved[] = {
+    "alignas",   "alignof",   "and",       "asm",      "auto",     "bitand",   "bitor",    "bool",
+    "break",     "case",      "catch",     "char",     "class",    "compl",    "concept",  "const",
+    "consteval", "constexpr", "constinit", "continue", "decltype", "default",  "delete",   "do",
+    "double",    "else",      "enum",      "explicit", "export",   "extern",   "false",    "float",
+    "for",       "friend",    "goto",      "if",       "inline",   "int",      "long",     "main",
+    "mutable",   "namespace", "new",       "noexcept", "not",      "nullptr",  "operator", "or",
+    "private",   "protected", "public",    "register", "requires", "restrict", "return",   "short",
+    "signed",    "sizeof",    "static",    "struct",   "switch",   "template", "this",     "throw",
+    "true",      "try",       "typedef",   "typeid",   "typename", "union",    "unsigned", "using",
+    "virtual",   "void",      "volatile",  "while",    "xor"};
+
+std::string upper(std::string_view name) {
+  std::string text(name);
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+std::string guarded(std::string_view file_stem, const std::string& body) {
+  const std::string guard = upper(file_stem) + "_H";
+  return fmt::format("{}#ifndef {}\n#define {}\n\n{}\n#endif\n", kLicense, guard, guard, body);
+}
+
+std::string extern_c(const std::string& declarations) {
+  return "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n" + declarations +
+         "\n#ifdef __cplusplus\n}\n#endif\n";
+}
+
+std::string tensor_macros(const std::string& prefix, const Shape& shape, const Quantization& q) {
+  return fmt::format(
+      "#define {0}_HEIGHT {1}\n#define {0}_WIDTH {2}\n#define {0}_CHANNELS {3}\n#define {0}_BYTES {4}\n"
+      "#define {0}_SCALE {5:#}f\n#define {0}_ZERO_POINT ({6})\n",
+      prefix, shape.height, shape.width, shape.channels, shape.elements(), q.scale, q.zero_point);
+}
+
+std::string public_header(const QuantizedGraph& graph, const MemoryPlan& plan,
+                          const PackageRequest& request) {
+  const std::string prefix = upper(request.name);
+  const std::string about = fmt::format(
+      "/* The network \"{}\" for {}, written by mcufit {}: int8, one sample at a time, NHWC.\n"
+      "   real value = SCALE * (stored value - ZERO_POINT).\n\n"
+      "   Copy a sample into {}_input(), call {}_invoke(), read {}_output(). Input and output lie in the one "
+      "static\n"
+      "   arena: invoke overwrites the input, and the output holds until the next sample is copied in. No "
+      "heap, no\n"
+      "   locks: one call at a time. */\n\n#include <stdint.h>\n\n",
+      c_comment(graph.graph.name), c_comment(request.target.name), version(), request.name, request.name,
+      request.name);
+  const std::string macros =
+      tensor_macros(prefix + "_INPUT", graph.graph.input_shape(), graph.nodes.front().output) +
+      tensor_macros(prefix + "_OUTPUT", graph.graph.output_shape(), graph.nodes.back().output) +
+      fmt::format("#define {}_ARENA_BYTES {}\n\n", prefix, plan.arena_bytes);
+  const std::string functions = fmt::format(
+      "int8_t *{0}_input(void);        /* {1}_INPUT_BYTES bytes */\n"
+      "const int8_t *{0}_output(void); /* {1}_OUTPUT_BYTES bytes */\n"
+      "void {0}_invoke(void);\n",
+      request.name, prefix);
+  return guarded(request.name, about + macros + extern_c(functions));
+}
+
+std::string model_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
+  return fmt::format(
+      "{4}#include \"{0}.h\"\n#include \"{0}_steps.h\"\n\n"
+      "/* The tensors, placed by the memory plan in manifest.json; a union for the alignment. */\n"
+      "static union {{\n  int32_t words[{1}_ARENA_BYTES / 4];\n  int8_t bytes[{1}_ARENA_BYTES];\n}} "
+      "{0}_arena;\n\n"
+      "int8_t *{0}_input(void) {{ return {0}_arena.bytes + {2}; }}\n\n"
+      "const int8_t *{0}_output(void) {{ return {0}_arena.bytes + {3}; }}\n\n"
+      "void {0}_invoke(void) {{\n"
+      "  const {0}_call *call;\n"
+      "  for (call = {0}_calls; call->run != 0; ++call) call->run(call->step, {0}_arena.bytes, call->end);\n"
+      "}}\n",
+      name, upper(name), plan.placement(0).offset, plan.placement(graph.graph.size() - 1).offset, kLicense);
+}
+
+std::string steps_header(const std::string& name) {
+  const std::string body = fmt::format(
+      "#include <stdint.h>\n\n"
+      "/* A kernel, its constants, and the outputs [0, end) that it computes: rows, or a fully-connected "
+      "layer's\n"
+      "   elements. */\n"
+      "typedef struct {{\n  void (*run)(const void *step, int8_t *arena, int16_t end);\n  const void *step;\n"
+      "  int16_t end;\n}} {0}_call;\n\n"
+      "/* In order of execution; the last has no kernel. */\nextern const {0}_call {0}_calls[];\n",
+      name);
+  return guarded(name + "_steps", body);
+}
+
+// "conv2d_s8"'s step type: both poolings share one.
+std::string step_type(std::string_view kernel) {
+  return kernel.ends_with("_pool2d_s8") ? "mcufit_pool2d_s8_step" : fmt::format("mcufit_{}_step", kernel);
+}
+
+std::string adapter(const std::string& name, std::string_view kernel) {
+  return fmt::format(
+      "static void {0}(const void *step, int8_t *arena, int16_t end) {{\n"
+      "  const {1} *const constants = step;\n  mcufit_{2}(constants, arena, 0, end);\n}}\n\n",
+      adapter_name(name, kernel), step_type(kernel), kernel);
+}
+
+std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
+  std::string steps, calls;
+  for (NodeId id = 1; id < graph.graph.size(); ++id) {
+    const StepText text = step_text(graph, plan, id, name);
+    steps += text.step + "\n";
+    calls += fmt::format("    {{{}, &{}_step{}, {}}}, /* {} */\n", adapter_name(name, text.kernel), name, id,
+                         text.end, c_comment(graph.graph.node(id).name));
+  }
+  std::string adapters;
+  for (const std::string& kernel : kernels_of(graph.graph)) adapters += adapter(name, kernel);
+  return fmt::format(
+      "{0}#include \"{1}_steps.h\"\n\n#include \"{1}_weights.h\"\n#include \"mcufit_runtime.h\"\n\n"
+      "{2}{3}const {1}_call {1}_calls[] = {{\n{4}    {{0, 0, 0}}}};\n",
+      kLicense, name, steps, adapters, calls);
+}
+
+void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name,
+                 PackageFiles& files) {
+  std::string tables, externals;
+  for (NodeId id = 1; id < graph.graph.size(); ++id) {
+    const StepText text = step_text(graph, plan, id, name);
+    tables += text.tables;
+    externals += text.externals;
+  }
+  files[name + "_weights.h"] = guarded(name + "_weights", "#include <stdint.h>\n\n" + externals);
+  files[name + "_weights.c"] = fmt::format("{}#include \"{}_weights.h\"\n\n{}", kLicense, name, tables);
+}
+
+std::string vectors(std::string_view what, const std::vector<TestVector>& tests,
+                    std::vector<std::int8_t> TestVector::*member) {
+  std::string text = fmt::format("static const int8_t {}[{}][{}] = {{\n", what, tests.size(),
+                                 (tests.front().*member).size());
+  for (const TestVector& test : tests) text += "    {\n" + c_numbers(test.*member, 8) + "    },\n";
+  return text + "};\n\n";
+}
+
+void check_vectors(const QuantizedGraph& graph, const PackageRequest& request) {
+  const auto inputs = static_cast<std::size_t>(graph.graph.input_shape().elements());
+  const auto outputs = static_cast<std::size_t>(graph.graph.output_shape().elements());
+  for (const TestVector& test : request.self_test) {
+    if (test.input.size() == inputs && test.output.size() == outputs) continue;
+    throw Error(ExitCode::input,
+                fmt::format("{}: found a test vector of {} inputs and {} outputs; accepted: {} and {}",
+                            request.name, test.input.size(), test.output.size(), inputs, outputs));
+  }
+}
+
+void add_self_test(const PackageRequest& request, PackageFiles& files) {
+  if (request.self_test.empty()) return;
+  const std::string& name = request.name;
+  files[name + "_selftest.h"] = guarded(
+      name + "_selftest",
+      extern_c(fmt::format(
+          "/* Runs golden vectors of the reference interpreter; returns how many give other bytes: 0 is "
+          "success. */\nint {}_selftest(void);\n",
+          name)));
+  files[name + "_selftest.c"] = fmt::format(
+      "{0}#include \"{1}_selftest.h\"\n\n#include \"{1}.h\"\n\n#define VECTORS {2}\n\n{3}{4}"
+      "int {1}_selftest(void) {{\n"
+      "  int failed = 0;\n  int vector;\n"
+      "  for (vector = 0; vector < VECTORS; ++vector) {{\n"
+      "    int8_t *input = {1}_input();\n    const int8_t *output = {1}_output();\n"
+      "    int differs = 0;\n    int32_t i;\n"
+      "    for (i = 0; i < {5}_INPUT_BYTES; ++i) input[i] = inputs[vector][i];\n"
+      "    {1}_invoke();\n"
+      "    for (i = 0; i < {5}_OUTPUT_BYTES; ++i) differs |= output[i] != outputs[vector][i];\n"
+      "    failed += differs;\n"
+      "  }}\n  return failed;\n}}\n",
+      kLicense, name, request.self_test.size(), vectors("inputs", request.self_test, &TestVector::input),
+      vectors("outputs", request.self_test, &TestVector::output), upper(name));
+}
+
+void add_runtime(const QuantizedGraph& graph, PackageFiles& files) {
+  for (const EmbeddedFile& file : runtime_files()) {
+    if (file.name.ends_with(".h")) files.emplace(file.name, file.content);
+  }
+  for (const std::string& kernel : kernels_of(graph.graph)) {
+    const auto all = runtime_files();
+    const auto source =
+        std::find_if(all.begin(), all.end(), [&](const EmbeddedFile& f) { return f.name == kernel + ".c"; });
+    if (source == all.end()) {
+      throw Error(ExitCode::internal,
+                  fmt::format("runtime: the source of kernel {} was not built into this program", kernel));
+    }
+    files.emplace(fmt::format("mcufit_{}", source->name), source->content);
+  }
+}
+
+}  // namespace
+
+std::string adapter_name(std::string_view package, std::string_view kernel) {
+  return fmt::format("{}_run_{}", package, kernel);
+}
+
+void check_package_name(std::string_view name) {
+  const auto lower = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  const bool identifier = !name.empty() && name.size() <= kMostNameLength && lower(name.front()) &&
+                          name.front() != '_' &&
+                          std::all_of(name.begin(), name.end(), [&](char c) { return lower(c) || digit(c); });
+  const bool free = std::find(std::begin(kReserved), std::end(kReserved), name) == std::end(kReserved) &&
+                    !name.starts_with("mcufit");
+  if (identifier && free) return;
+  throw Error(
+      ExitCode::input,
+      fmt::format(
+          "package name: found '{}'; accepted: a lower-case C identifier of at most {} characters that is "
+          "no keyword and does not start with mcufit; try 'model'",
+          name, kMostNameLength));
+}
+
+PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request) {
+  check_package_name(request.name);
+  check_vectors(graph, request);
+  if (plan.arena_bytes % 4 != 0) {
+    throw Error(ExitCode::internal,
+                fmt::format("{}: the arena's {} bytes are no multiple of 4", request.name, plan.arena_bytes));
+  }
+  PackageFiles files;
+  files[request.name + ".h"] = public_header(graph, plan, request);
+  files[request.name + ".c"] = model_source(graph, plan, request.name);
+  files[request.name + "_steps.h"] = steps_header(request.name);
+  files[request.name + "_steps.c"] = steps_source(graph, plan, request.name);
+  add_weights(graph, plan, request.name, files);
+  add_self_test(request, files);
+  add_runtime(graph, files);
+  return files;
+}
+
+}  // namespace mcufit

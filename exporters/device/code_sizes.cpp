@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "blocks/builder.h"
+#include "blocks/foundation/error.h"
+#include "blocks/foundation/subprocess.h"
+#include "blocks/foundation/text.h"
+#include "blocks/lower.h"
+#include "cost-models/layout.h"
+#include "exporters/c_emitter.h"
+#include "exporters/device/call_graph.h"
+#include "exporters/device/device.h"
+#include "exporters/device/toolchain.h"
+#include "exporters/scratch_folder.h"
+
+namespace mcufit {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kName = "measured";
+
+// A network with every kernel, and pointwise layers to make it longer. Its weights are of no consequence.
+QuantizedGraph network(int more_layers) {
+  GraphBuilder b("code_sizes", {8, 8, 4});
+  NodeId x = b.conv2d("conv", b.input(), 4, square_window(3, 1, 1));
+  x = b.depthwise_conv2d("depthwise", x, square_window(3, 1, 1));
+  for (int i = 0; i < more_layers; ++i) x = b.pointwise(fmt::format("pointwise{}", i), x, 4);
+  const NodeId branch = b.pointwise("branch", x, 4);
+  x = b.add("add", x, branch);
+  x = b.max_pool2d("max_pool", x, square_window(2, 2, 0));
+  x = b.global_average_pool("average_pool", x);
+  b.fully_connected("classifier", x, 3);
+  const Graph graph = b.finish();
+  const Lowered lowered = lower(graph, zero_weights(graph));
+  QuantizedGraph quantized{lowered.graph, {}};
+  for (NodeId id = 0; id < lowered.graph.size(); ++id) {
+    const auto channels = static_cast<std::size_t>(lowered.graph.node(id).shape.channels);
+    const NodeWeights& w = lowered.weights.nodes[static_cast<std::size_t>(id)];
+    QuantizedNode node;
+    node.filter.resize(w.filter.size());
+    if (!node.filter.empty()) node.filter_scales.assign(channels, 1.0F);
+    node.bias.resize(w.bias.size());
+    quantized.nodes.push_back(std::move(node));
+  }
+  return quantized;
+}
+
+// Bytes of an object's sections, as `arm-none-eabi-size -A` lists them.
+std::map<std::string, std::int64_t> sections_of(const fs::path& object) {
+  Command command;
+  command.program = "arm-none-eabi-size";
+  command.arguments = {"-A", object.string()};
+  const Finished finished = run(command);
+  if (finished.exit_code != 0) {
+    throw Error(ExitCode::internal,
+                fmt::format("{}: arm-none-eabi-size failed: {}", object.string(), finished.err));
+  }
+  std::map<std::string, std::int64_t> sections;
+  std::istringstream lines(finished.out);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string name;
+    std::int64_t bytes = 0;
+    if (words >> name >> bytes && name.starts_with('.')) sections[name] = bytes;
+  }
+  return sections;
+}
+
+std::int64_t sum_of(const std::map<std::string, std::int64_t>& sections, std::string_view prefix) {
+  std::int64_t sum = 0;
+  for (const auto& [name, bytes] : sections) {
+    if (name.starts_with(prefix)) sum += bytes;
+  }
+  return sum;
+}
+
+// A package of one such network, compiled.
+struct Compiled {
+  std::map<std::string, std::map<std::string, std::int64_t>> objects;  // sections by object's stem
+  CallGraph calls;
+  std::int64_t steps = 0;
+
+  std::int64_t section(const std::string& stem, const std::string& name) const {
+    const auto& sections = objects.at(stem);
+    const auto found = sections.find(name);
+    if (found != sections.end()) return found->second;
+    throw Error(ExitCode::internal, fmt::format("code sizes: {}.o has no section {}", stem, name));
+  }
+};
+
+Compiled compile(const QuantizedGraph& graph, const Target& target, const Toolchain& toolchain) {
+  Cost cost;
+  cost.plan = plan(graph.graph);
+  PackageRequest request;
+  request.name = kName;
+  request.target = target;
+  const fs::path package = toolchain.folder() / "package";
+  write_package(package, graph, cost, request);
+  Compiled compiled;
+  compiled.steps = graph.graph.size() - 1;
+  for (const std::string& source : read_manifest(package).sources) {
+    const std::string stem = source.substr(0, source.rfind('.'));
+    const bool is_kernel = stem.starts_with("mcufit_");  // the same in every package, so once is enough
+    if (!is_kernel || !fs::exists(toolchain.folder() / (stem + ".o")))
+      toolchain.compile(package / source, stem);
+    compiled.objects[stem] = sections_of(toolchain.folder() / (stem + ".o"));
+    compiled.calls.add(toolchain.folder() / (stem + ".ci"));
+  }
+  return compiled;
+}
+
+CodeSizes sizes_of(const Compiled& c, const Compiled& longer) {
+  const std::string name(kName);
+  const std::string calls = ".rodata." + name + "_calls";
+  CodeSizes sizes;
+  const std::int64_t list = c.section(name + "_steps", calls);
+  sizes.invoke_step_bytes = (longer.section(name + "_steps", calls) - list) / (longer.steps - c.steps);
+  sizes.invoke_base_bytes =
+      c.section(name, ".text." + name + "_invoke") + list - c.steps * sizes.invoke_step_bytes;
+  sizes.accessor_bytes =
+      c.section(name, ".text." + name + "_input") + c.section(name, ".text." + name + "_output");
+  sizes.invoke_stack_bytes = c.calls.frame_bytes(name + "_invoke");
+  return sizes;
+}
+
+// The adapter through which the list of calls reaches a kernel counts as the kernel's.
+KernelCode kernel_code(const Compiled& c, std::string_view kernel) {
+  const std::string name(kName);
+  const std::string adapter = adapter_name(name, kernel);
+  const auto& sections = c.objects.at(fmt::format("mcufit_{}", kernel));
+  return {.text_bytes = sum_of(sections, ".text") + c.section(name + "_steps", ".text." + adapter),
+          .rodata_bytes = sum_of(sections, ".rodata"),
+          .stack_bytes = c.calls.stack_bound(fmt::format("{}_steps.c:{}", name, adapter))};
+}
+
+// What price() charges for it must be what the compiler made of it, or the law is wrong.
+void check_law(const CodeSizes& sizes, const Compiled& c) {
+  std::int64_t predicted = sizes.accessor_bytes + sizes.invoke_base_bytes + c.steps * sizes.invoke_step_bytes;
+  for (const auto& [name, kernel] : sizes.kernels) predicted += kernel.text_bytes + kernel.rodata_bytes;
+  std::int64_t found = 0;
+  for (const auto& [stem, sections] : c.objects) {
+    found += sum_of(sections, ".text");
+    if (stem.starts_with("mcufit_")) found += sum_of(sections, ".rodata");
+  }
+  found += c.section(fmt::format("{}_steps", kName), fmt::format(".rodata.{}_calls", kName));
+  if (predicted == found) return;
+  throw Error(ExitCode::internal,
+              fmt::format("code sizes: a network of {} steps has {} bytes of code; the law says {}", c.steps,
+                          found, predicted));
+}
+
+}  // namespace
+
+CodeSizes measure_code_sizes(const Target& target) {
+  const ScratchFolder scratch(fs::temp_directory_path());
+  const Toolchain toolchain(target, scratch.path());
+  const QuantizedGraph graph = network(0);
+  const Compiled base = compile(graph, target, toolchain);
+  const Compiled longer = compile(network(1), target, toolchain);
+  CodeSizes sizes = sizes_of(base, longer);
+  for (const std::string& kernel : kernels_of(graph.graph)) sizes.kernels[kernel] = kernel_code(base, kernel);
+  sizes.core = target.core;
+  sizes.compiler = toolchain.compiler();
+  sizes.flags = join(toolchain.flags(), " ");
+  for (const int more : {0, 1, 20, 300}) check_law(sizes, compile(network(more), target, toolchain));
+  return sizes;
+}
+
+}  // namespace mcufit

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "blocks/foundation/error.h"
+#include "blocks/foundation/files.h"
+#include "blocks/foundation/subprocess.h"
+#include "blocks/foundation/text.h"
+#include "exporters/device/device.h"
+#include "exporters/device/image.h"
+#include "exporters/device/toolchain.h"
+
+namespace mcufit {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::string_view kEmulator = "qemu-system-arm";
+constexpr std::string_view kEmulatorPackage = "qemu-system-arm";
+// The firmware's counter counts on it: see firmware/fw_counter.h.
+constexpr std::string_view kInstructionCount = "shift=7";
+constexpr std::chrono::seconds kTimeLimit{600};
+
+const Board& board_or_throw(const Target& target) {
+  if (const Board* board = find_board(target)) return *board;
+  throw Error(
+      ExitCode::device_not_found,
+      fmt::format(
+          "target {}: found core {}; emulated are cortex-m3, cortex-m4 and cortex-m7; the package itself is "
+          "good for any core",
+          target.name, target.core));
+}
+
+void check_samples(const Manifest& manifest, std::span<const TestVector> samples) {
+  for (const TestVector& sample : samples) {
+    if (std::ssize(sample.input) == manifest.input_bytes &&
+        std::ssize(sample.output) == manifest.output_bytes)
+      continue;
+    throw Error(ExitCode::input,
+                fmt::format("package {}: found a sample of {} inputs and {} outputs; accepted: {} and {}",
+                            manifest.name, sample.input.size(), sample.output.size(), manifest.input_bytes,
+                            manifest.output_bytes));
+  }
+  if (samples.empty())
+    throw Error(ExitCode::input, fmt::format("package {}: no sample to validate with", manifest.name));
+}
+
+Command emulator(std::vector<std::string> arguments) {
+  Command command;
+  command.program = kEmulator;
+  command.arguments = std::move(arguments);
+  command.time_limit = kTimeLimit;
+  return command;
+}
+
+// "QEMU 7.2.22" of "QEMU emulator version 7.2.22 (Debian ...)".
+std::string emulator_version() {
+  std::istringstream words(run(emulator({"--version"})).out);
+  std::string name, word, version;
+  words >> name >> word >> word >> version;
+  return name + " " + version;
+}
+
+void write_inputs(std::span<const TestVector> samples, const fs::path& work) {
+  std::string bytes;
+  for (const TestVector& sample : samples) bytes.append(sample.input.begin(), sample.input.end());
+  write_file(work / "inputs.bin", bytes);
+  for (const char* result : {"outputs.bin", "report.txt"}) fs::remove(work / result);
+}
+
+// Of firmware/fw_semihosting.h.
+std::string_view meaning_of_exit(int code) {
+  switch (code) {
+    case 2:
+      return "a file could not be opened";
+    case 3:
+      return "inputs.bin ended early or outputs.bin could not be written";
+    case 4:
+      return "one inference took more than 1.3 billion instructions";
+    case 5:
+      return "the processor took a fault";
+    default:
+      return "the emulator failed";
+  }
+}
+
+void emulate(const Image& image, const Board& board, const fs::path& work) {
+  Command command = emulator({"-M", std::string(board.machine), "-nographic", "-monitor", "none", "-serial",
+                              "none", "-semihosting-config", "enable=on,target=native", "-icount",
+                              std::string(kInstructionCount), "-kernel", image.elf});
+  command.folder = work;
+  const Finished finished = run(command);
+  write_file(work / "emulator.log", finished.out + finished.err);
+  if (finished.exit_code == 0 && !finished.timed_out) return;
+  throw Error(ExitCode::device_protocol,
+              fmt::format("{}: {} (exit code {}); see emulator.log beside it", (work / image.elf).string(),
+                          finished.timed_out ? "no answer within the time limit"
+                                             : meaning_of_exit(finished.exit_code),
+                          finished.exit_code));
+}
+
+// report.txt: "key=number" lines.
+std::map<std::string, std::int64_t> read_findings(const fs::path& file) {
+  std::map<std::string, std::int64_t> findings;
+  std::istringstream lines(read_file(file, 1 << 16));
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t equals = line.find('=');
+    std::int64_t value = 0;
+    const char* const end = line.data() + line.size();
+    const bool number = equals != std::string::npos &&
+                        std::from_chars(line.data() + equals + 1, end, value).ptr == end && end[-1] != '=';
+    if (!number || !findings.emplace(line.substr(0, equals), value).second) {
+      throw Error(ExitCode::device_protocol,
+                  fmt::format("{}: found '{}'; accepted: key=number", file.string(), line));
+    }
+  }
+  return findings;
+}
+
+// Fills in what the firmware found, and refuses what should not have happened.
+void take_findings(const fs::path& file, DeviceReport& report) {
+  const auto findings = read_findings(file);
+  const auto value = [&](const std::string& key) {
+    const auto found = findings.find(key);
+    if (found != findings.end()) return found->second;
+    throw Error(ExitCode::device_protocol, fmt::format("{}: found no {}", file.string(), key));
+  };
+  const auto require = [&](bool holds, ExitCode code, const std::string& message) {
+    if (!holds) throw Error(code, fmt::format("{}: {}", file.string(), message));
+  };
+  require(value("firmware") == 1, ExitCode::device_protocol, "is of another firmware");
+  require(value("samples") == report.samples, ExitCode::device_protocol,
+          "counts other samples than were sent");
+  require(value("calibration_failures") == 0, ExitCode::device_protocol,
+          "the instruction counter miscounts loops of known length");
+  report.instructions_per_inference = value("instructions_most");
+  report.instructions_least = value("instructions_least");
+  report.stack_bytes = value("stack_bytes");
+  report.arena_touched_bytes = value("arena_touched_bytes");
+  require(value("arena_unstable_bytes") == 0, ExitCode::validation_mismatch,
+          "the model read arena bytes that it had not written: a kernel or the memory plan is wrong");
+  require(report.stack_bytes <= report.stack_bound_bytes, ExitCode::validation_mismatch,
+          fmt::format("{} bytes above the arena were written; the stack's bound is {}: a kernel wrote past "
+                      "the arena, or the bound is "
+                      "wrong",
+                      report.stack_bytes, report.stack_bound_bytes));
+}
+
+void take_outputs(const fs::path& file, std::span<const TestVector> samples, DeviceReport& report) {
+  const std::string bytes = read_file(file);
+  const std::size_t each = samples.front().output.size();
+  if (bytes.size() != each * samples.size()) {
+    throw Error(ExitCode::device_protocol, fmt::format("{}: found {} bytes; expected {}", file.string(),
+                                                       bytes.size(), each * samples.size()));
+  }
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(i * each);
+    const std::vector<std::int8_t> output(begin, begin + static_cast<std::ptrdiff_t>(each));
+    const auto [expected, found] =
+        std::mismatch(samples[i].output.begin(), samples[i].output.end(), output.begin());
+    if (!report.first_mismatch && found != output.end()) {
+      report.first_mismatch =
+          Mismatch{static_cast<std::int64_t>(i), found - output.begin(), *expected, *found};
+    }
+    report.outputs.push_back(output);
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> board_for(const Target& target) {
+  const Board* board = find_board(target);
+  return board == nullptr ? std::nullopt : std::optional<std::string>(board->machine);
+}
+
+DeviceReport validate(const fs::path& package, std::span<const TestVector> samples, const fs::path& work) {
+  const Manifest manifest = read_manifest(package);
+  check_samples(manifest, samples);
+  const Board& board = board_or_throw(manifest.target);
+  require_program("arm-none-eabi-gcc", "gcc-arm-none-eabi");
+  require_program(kEmulator, kEmulatorPackage);
+  const fs::path folder = fs::absolute(work);
+  write_inputs(samples, folder);
+  const Image image = build_image(package, manifest, board, std::ssize(samples), folder);
+  emulate(image, board, folder);
+  DeviceReport report{.device = fmt::format("{} ({})", board.machine, emulator_version()),
+                      .compiler = image.compiler,
+                      .samples = std::ssize(samples),
+                      .first_mismatch = std::nullopt,
+                      .outputs = {},
+                      .stack_bound_bytes = image.stack_bound_bytes,
+                      .linked = read_map(folder / image.map, manifest)};
+  take_findings(folder / "report.txt", report);
+  take_outputs(folder / "outputs.bin", samples, report);
+  return report;
+}
+
+json to_json(const LinkedSizes& linked) {
+  const FlashLedger& f = linked.flash;
+  return {{"weights_bytes", f.weights_bytes},
+          {"bias_bytes", f.bias_bytes},
+          {"table_bytes", f.table_bytes},
+          {"step_bytes", f.step_bytes},
+          {"code_bytes", f.code_bytes},
+          {"flash_bytes", f.total()},
+          {"arena_bytes", linked.arena_bytes},
+          {"data_bss_bytes", linked.data_bss_bytes},
+          {"alignment_bytes", linked.alignment_bytes}};
+}
+
+json to_json(const DeviceReport& r) {
+  json mismatch;
+  if (r.first_mismatch) {
+    mismatch = {{"sample", r.first_mismatch->sample},
+                {"index", r.first_mismatch->index},
+                {"expected", r.first_mismatch->expected},
+                {"found", r.first_mismatch->found}};
+  }
+  return {{"device", r.device},
+          {"compiler", r.compiler},
+          {"samples", r.samples},
+          {"first_mismatch", std::move(mismatch)},
+          {"instructions_per_inference", r.instructions_per_inference},
+          {"instructions_least", r.instructions_least},
+          {"stack_bytes", r.stack_bytes},
+          {"stack_bound_bytes", r.stack_bound_bytes},
+          {"arena_touched_bytes", r.arena_touched_bytes},
+          {"linked", to_json(r.linked)}};
+}
+
+}  // namespace mcufit

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporters/interpreter.h"
+
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <utility>
+
+#include "exporters/runtime/mcufit_rounding.h"
+
+namespace mcufit {
+namespace {
+
+using Tensor = std::vector<std::int8_t>;
+
+std::size_t at(const Shape& s, std::int32_t y, std::int32_t x, std::int32_t c) {
+  return static_cast<std::size_t>((std::int64_t{y} * s.width + x) * s.channels + c);
+}
+
+std::int32_t rescale(std::int32_t value, FixedPoint by) {
+  return mcufit_requantize(value, by.multiplier, by.shift);
+}
+
+// Calls visit(tap, input row, input column) for every tap of the window at output (oy, ox) that lies inside
+// the input.
+template <typename Visit>
+void each_tap(const Window& w, const Shape& in, std::int32_t oy, std::int32_t ox, const Visit& visit) {
+  for (std::int32_t ky = 0; ky < w.kernel_height; ++ky) {
+    for (std::int32_t kx = 0; kx < w.kernel_width; ++kx) {
+      const std::int32_t y = oy * w.stride_height + ky - w.padding.top;
+      const std::int32_t x = ox * w.stride_width + kx - w.padding.left;
+      if (y >= 0 && y < in.height && x >= 0 && x < in.width) visit(ky * w.kernel_width + kx, y, x);
+    }
+  }
+}
+
+// What a node needs beside its inputs, derived once for many samples.
+struct Constants {
+  std::vector<FixedPoint> channels;
+  AddMultipliers add;
+};
+
+std::vector<Constants> constants_of(const QuantizedGraph& graph) {
+  std::vector<Constants> constants(graph.nodes.size());
+  for (NodeId id = 1; id < graph.graph.size(); ++id) {
+    Constants& c = constants[static_cast<std::size_t>(id)];
+    if (!graph.node(id).filter_scales.empty()) c.channels = channel_multipliers(graph, id);
+    if (std::holds_alternative<Add>(graph.graph.node(id).op)) c.add = add_multipliers(graph, id);
+  }
+  return constants;
+}
+
+// One node: its inputs' shapes, quantizations and values, and where its own values go.
+class Evaluation {
+ public:
+  Evaluation(const QuantizedGraph& graph, const Constants& constants, NodeId id, std::vector<Tensor>& values)
+      : node_(graph.graph.node(id)), quantized_(graph.node(id)), constants_(constants) {
+    for (std::size_t i = 0; i < node_.inputs.size(); ++i) {
+      const NodeId from = node_.inputs[i];
+      in_[i] = {&graph.graph.node(from).shape, &values[static_cast<std::size_t>(from)],
+                graph.node(from).output.zero_point};
+    }
+    out_ = &values[static_cast<std::size_t>(id)];
+    out_->resize(static_cast<std::size_t>(node_.shape.elements()));
+  }
+
+  void operator()(const Input&) const {}
+
+  void operator()(const Conv2d& c) const {
+    const std::int32_t depth = in_[0].shape->channels;
+    const std::int32_t taps = c.window.kernel_height * c.window.kernel_width;
+    const ClampRange range = clamp_range(c.activation, quantized_.output);
+    fill([&](std::int32_t oy, std::int32_t ox, std::int32_t oc) {
+      std::int32_t sum = bias(oc);
+      each_tap(c.window, *in_[0].shape, oy, ox, [&](std::int32_t tap, std::int32_t y, std::int32_t x) {
+        const auto filter = static_cast<std::size_t>((std::int64_t{oc} * taps + tap) * depth);
+        for (std::int32_t ic = 0; ic < depth; ++ic) {
+          sum += quantized_.filter[filter + static_cast<std::size_t>(ic)] *
+                 offset_input(0, at(*in_[0].shape, y, x, ic));
+        }
+      });
+      return requantized(sum, oc, range);
+    });
+  }
+
+  void operator()(const DepthwiseConv2d& d) const {
+    const std::int32_t depth = in_[0].shape->channels;
+    const ClampRange range = clamp_range(d.activation, quantized_.output);
+    fill([&](std::int32_t oy, std::int32_t ox, std::int32_t ch) {
+      std::int32_t sum = bias(ch);
+      each_tap(d.window, *in_[0].shape, oy, ox, [&](std::int32_t tap, std::int32_t y, std::int32_t x) {
+        sum += quantized_.filter[static_cast<std::size_t>(std::int64_t{tap} * depth + ch)] *
+               offset_input(0, at(*in_[0].shape, y, x, ch));
+      });
+      return requantized(sum, ch, range);
+    });
+  }
+
+  void operator()(const FullyConnected& f) const {
+    const std::size_t inputs = in_[0].values->size();
+    const ClampRange range = clamp_range(f.activation, quantized_.output);
+    fill([&](std::int32_t, std::int32_t, std::int32_t oc) {
+      std::int32_t sum = bias(oc);
+      for (std::size_t i = 0; i < inputs; ++i) {
+        sum += quantized_.filter[static_cast<std::size_t>(oc) * inputs + i] * offset_input(0, i);
+      }
+      return requantized(sum, oc, range);
+    });
+  }
+
+  void operator()(const Add& a) const {
+    constexpr std::int32_t kLeftShift = 1 << 20;
+    const AddMultipliers& m = constants_.add;
+    const ClampRange range = clamp_range(a.activation, quantized_.output);
+    for (std::size_t i = 0; i < out_->size(); ++i) {
+      const std::int32_t sum = rescale(offset_input(0, i) * kLeftShift, m.input1) +
+                               rescale(offset_input(1, i) * kLeftShift, m.input2);
+      (*out_)[i] = clamped(rescale(sum, m.output) + quantized_.output.zero_point, range);
+    }
+  }
+
+  void operator()(const AveragePool2d& p) const {
+    fill([&](std::int32_t oy, std::int32_t ox, std::int32_t ch) {
+      std::int32_t sum = 0;
+      std::int32_t count = 0;
+      each_tap(p.window, *in_[0].shape, oy, ox, [&](std::int32_t, std::int32_t y, std::int32_t x) {
+        sum += (*in_[0].values)[at(*in_[0].shape, y, x, ch)];
+        ++count;
+      });
+      return clamped(sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count, {});
+    });
+  }
+
+  void operator()(const MaxPool2d& p) const {
+    fill([&](std::int32_t oy, std::int32_t ox, std::int32_t ch) {
+      std::int8_t largest = -128;
+      each_tap(p.window, *in_[0].shape, oy, ox, [&](std::int32_t, std::int32_t y, std::int32_t x) {
+        largest = std::max(largest, (*in_[0].values)[at(*in_[0].shape, y, x, ch)]);
+      });
+      return largest;
+    });
+  }
+
+  // verify() lets none of these through.
+  void operator()(const BatchNorm&) const { std::abort(); }
+  void operator()(const Activate&) const { std::abort(); }
+  void operator()(const Mul&) const { std::abort(); }
+
+ private:
+  struct Operand {
+    const Shape* shape = nullptr;
+    const Tensor* values = nullptr;
+    std::int32_t zero_point = 0;
+  };
+
+  template <typename Value>
+  void fill(const Value& value) const {
+    for (std::int32_t y = 0; y < node_.shape.height; ++y) {
+      for (std::int32_t x = 0; x < node_.shape.width; ++x) {
+        for (std::int32_t c = 0; c < node_.shape.channels; ++c)
+          (*out_)[at(node_.shape, y, x, c)] = value(y, x, c);
+      }
+    }
+  }
+
+  std::int32_t offset_input(std::size_t operand, std::size_t i) const {
+    return (*in_[operand].values)[i] - in_[operand].zero_point;
+  }
+  std::int32_t bias(std::int32_t channel) const {
+    return quantized_.bias.empty() ? 0 : quantized_.bias[static_cast<std::size_t>(channel)];
+  }
+  static std::int8_t clamped(std::int32_t value, ClampRange range) {
+    return static_cast<std::int8_t>(std::clamp(value, range.minimum, range.maximum));
+  }
+  std::int8_t requantized(std::int32_t sum, std::int32_t channel, ClampRange range) const {
+    return clamped(
+        rescale(sum, constants_.channels[static_cast<std::size_t>(channel)]) + quantized_.output.zero_point,
+        range);
+  }
+
+  const Node& node_;
+  const QuantizedNode& quantized_;
+  const Constants& constants_;
+  std::array<Operand, 2> in_;
+  Tensor* out_ = nullptr;
+};
+
+std::vector<Tensor> run(const QuantizedGraph& graph, const std::vector<Constants>& constants,
+                        std::span<const std::int8_t> input) {
+  std::vector<Tensor> values(graph.nodes.size());
+  values[0].assign(input.begin(), input.end());
+  for (NodeId id = 1; id < graph.graph.size(); ++id) {
+    const Evaluation evaluation(graph, constants[static_cast<std::size_t>(id)], id, values);
+    std::visit(evaluation, graph.graph.node(id).op);
+  }
+  return values;
+}
+
+}  // namespace
+
+std::vector<Tensor> interpret(const QuantizedGraph& graph, std::span<const std::int8_t> input) {
+  return run(graph, constants_of(graph), input);
+}
+
+std::vector<Tensor> interpret_all(const QuantizedGraph& graph, std::span<const Tensor> inputs) {
+  const std::vector<Constants> constants = constants_of(graph);
+  std::vector<Tensor> outputs(inputs.size());
+  tbb::parallel_for(std::size_t{0}, inputs.size(),
+                    [&](std::size_t i) { outputs[i] = std::move(run(graph, constants, inputs[i]).back()); });
+  return outputs;
+}
+
+}  // namespace mcufit

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "blocks/quantized_graph.h"
+#include "cost-models/plan.h"
+#include "cost-models/price.h"
+#include "cost-models/target.h"
+
+namespace mcufit {
+
+// A golden vector: an input and the bytes that the reference interpreter gives for it.
+struct TestVector {
+  std::vector<std::int8_t> input;
+  std::vector<std::int8_t> output;
+};
+
+// What goes into a package besides the network.
+struct PackageRequest {
+  std::string name;  // a lower-case C identifier, prefix of every symbol and file: "fashion_nrf52840"
+  Target target;
+  std::vector<TestVector>
+      self_test;  // compiled into <name>_selftest.c, which is left out when there are none
+  const nlohmann::json* provenance = nullptr;  // copied into manifest.json under "provenance"; may be null
+};
+
+// The deployable network, a folder of C99 sources that compile alone:
+//   <name>.h             shapes, scales, zero points, arena size, <name>_input(), <name>_invoke(),
+//   <name>_output() <name>.c             these three functions and the one static arena <name>_steps.c/.h
+//   what is called, in which order, with which constants <name>_weights.c/.h  filters, biases, requantization
+//   tables, all const <name>_selftest.c/.h golden vectors and <name>_selftest(), which returns the number of
+//   differing vectors mcufit_*.h, mcufit_*.c  the runtime, the needed kernels only manifest.json        every
+//   file's SHA-256 and size, the ledger, the plan, tool version, target, symbols
+// Equal arguments give equal bytes in every file. The folder is written beside its place and renamed into it;
+// a package there is replaced, any other folder with something in it is not. Throws Error(io), Error(input)
+// for a graph the runtime cannot hold (16-bit extents).
+void write_package(const std::filesystem::path& folder, const QuantizedGraph& graph, const Cost& cost,
+                   const PackageRequest& request);
+
+// What manifest.json says that a validation needs.
+struct Manifest {
+  std::string name;
+  Target target;
+  std::int64_t input_bytes = 0;
+  std::int64_t output_bytes = 0;
+  std::vector<std::string> sources;  // the .c files, sorted
+  FlashLedger flash;
+  RamLedger ram;
+};
+
+// Throws Error(input) when manifest.json is not one, a file it names is missing or its hash differs.
+Manifest read_manifest(const std::filesystem::path& folder);
+
+}  // namespace mcufit

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one rounding rule of the project, on the host and on devices: TensorFlow Lite Micro's by default (two
+   roundings, as in gemmlowp's fixed-point arithmetic). Needs two's complement and an arithmetic right shift,
+   both checked below. */
+#ifndef MCUFIT_ROUNDING_H
+#define MCUFIT_ROUNDING_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef char mcufit_right_shift_is_arithmetic[(((int32_t)-5) >> 1) == -3 ? 1 : -1];
+
+/* x * 2^bits modulo 2^32, bits in [0, 31]. TFLite's own left shift overflows where the result does not fit;
+   every compiler's code for it wraps, so this wraps, without undefined behaviour. Exporters prove that it
+   never happens. */
+static inline int32_t mcufit_shift_left(int32_t x, int bits) { return (int32_t)((uint32_t)x << bits); }
+
+/* x / 2^bits to nearest, ties away from zero, bits in [0, 31]. */
+static inline int32_t mcufit_rounding_shift_right(int32_t x, int bits) {
+  const int32_t mask = (int32_t)(((uint32_t)1 << bits) - 1U);
+  const int32_t remainder = x & mask;
+  const int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+  return (x >> bits) + (remainder > threshold ? 1 : 0);
+}
+
+/* a * b / 2^31 to nearest, ties upwards (TFLite's nudge for negative products and its division that truncates
+   come to the same). Not both may be INT32_MIN. */
+static inline int32_t mcufit_rounding_high_product(int32_t a, int32_t b) {
+  return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+}
+
+/* The same, saturating: the only product that does not fit, of two INT32_MIN, gives INT32_MAX. */
+static inline int32_t mcufit_doubling_high_multiply(int32_t a, int32_t b) {
+  return a == INT32_MIN && b == INT32_MIN ? INT32_MAX : mcufit_rounding_high_product(a, b);
+}
+
+/* x * multiplier / 2^31 * 2^shift, multiplier >= 0, shift in [-31, 30]: a left shift when it is positive, the
+   doubling high multiply (which need not saturate, as multiplier >= 0), a rounding right shift when it is
+   negative. */
+static inline int32_t mcufit_requantize(int32_t x, int32_t multiplier, int shift) {
+  const int left = shift > 0 ? shift : 0;
+  const int right = shift > 0 ? 0 : -shift;
+  return mcufit_rounding_shift_right(mcufit_rounding_high_product(mcufit_shift_left(x, left), multiplier),
+                                     right);
+}
+
+static inline int8_t mcufit_clamp(int32_t x, int8_t minimum, int8_t maximum) {
+  return (int8_t)(x < minimum ? minimum : (x > maximum ? maximum : x));
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mcufit runtime: int8 kernels in C99 for microcontrollers. No heap, no globals, no recursion; kernels
+   trust their steps (the exporter proved them) and return nothing. int may have 16 bits. */
+#ifndef MCUFIT_RUNTIME_H
+#define MCUFIT_RUNTIME_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Constant data is read through these alone: on AVR flash is an address space of its own. */
+#ifndef MCUFIT_FLASH_S8
+#define MCUFIT_FLASH_S8(pointer) (*(pointer))
+#define MCUFIT_FLASH_S32(pointer) (*(pointer))
+#endif
+
+/* Keeps a hot loop in a function, and so a register allocation, of its own. */
+#ifdef __GNUC__
+#define MCUFIT_NOINLINE __attribute__((noinline))
+#else
+#define MCUFIT_NOINLINE
+#endif
+
+/* Rows of an NHWC tensor inside the arena. Row r starts at offset + (r % ring_rows) * row_stride: a rolling
+   line buffer when ring_rows is below the tensor's height, the whole tensor when it equals it. Pixels of a
+   row stand pixel_stride bytes apart. */
+typedef struct {
+  int32_t offset;     /* bytes from the start of the arena */
+  int32_t row_stride; /* bytes */
+  int16_t pixel_stride;
+  int16_t ring_rows;
+} mcufit_view;
+
+/* How a kernel slides over its input; rows and columns outside it read as the input's zero point. */
+typedef struct {
+  int16_t input_height, input_width, input_channels;
+  int16_t output_width, output_channels;
+  int16_t kernel_height, kernel_width;
+  int16_t stride_height, stride_width;
+  int16_t dilation_height, dilation_width;
+  int16_t pad_top, pad_left;
+} mcufit_window;
+
+/* From int32 sums to int8: per output channel multiplier and shift, then the output's zero point and clamp.
+ */
+typedef struct {
+  const int32_t *multiplier; /* [output channel], in flash */
+  const int8_t *shift;       /* [output channel], in flash; left when positive */
+  int16_t output_zero_point;
+  int8_t output_min, output_max;
+} mcufit_requantization;
+
+/* conv2d and depthwise_conv2d. The bias includes -input_zero_point * (sum of the output channel's filter), so
+   that sums run over the stored bytes; taps outside the input count as input_zero_point, which is 0 where
+   none lies there. */
+typedef struct {
+  mcufit_view input, output;
+  mcufit_window window;
+  int16_t input_zero_point;
+  const int8_t *filter; /* conv2d [out][kh][kw][in], depthwise_conv2d [kh][kw][channel]; in flash */
+  const int32_t *bias;  /* [out], in flash */
+  mcufit_requantization requantization;
+} mcufit_conv2d_s8_step;
+
+typedef mcufit_conv2d_s8_step mcufit_depthwise_conv2d_s8_step;
+
+typedef struct {
+  int32_t input_offset, output_offset; /* both contiguous */
+  int16_t input_elements, output_elements;
+  const int8_t *filter; /* [out][in], in flash */
+  const int32_t *bias;  /* [out], in flash, the input's zero point folded in likewise */
+  mcufit_requantization requantization;
+} mcufit_fully_connected_s8_step;
+
+/* Element-wise over two tensors of one shape; the output may be one of the inputs (in place). */
+typedef struct {
+  mcufit_view input1, input2, output;
+  int16_t width, channels;
+  int32_t multiplier1, multiplier2, output_multiplier;
+  int8_t shift1, shift2, output_shift; /* left when positive */
+  int16_t zero_point1, zero_point2, output_zero_point;
+  int8_t output_min, output_max;
+} mcufit_add_s8_step;
+
+/* average_pool2d and max_pool2d: input and output have one scale. Padding is not averaged. */
+typedef struct {
+  mcufit_view input, output;
+  mcufit_window window;
+  int8_t output_min, output_max;
+} mcufit_pool2d_s8_step;
+
+/* Each computes output rows [first_row, end_row) of its step from input rows that are in the input's view. */
+void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
+void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int8_t *arena, int16_t first_row,
+                                int16_t end_row);
+void mcufit_add_s8(const mcufit_add_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
+void mcufit_average_pool2d_s8(const mcufit_pool2d_s8_step *step, int8_t *arena, int16_t first_row,
+                              int16_t end_row);
+void mcufit_max_pool2d_s8(const mcufit_pool2d_s8_step *step, int8_t *arena, int16_t first_row,
+                          int16_t end_row);
+
+/* Outputs [first, end) of a fully-connected layer. */
+void mcufit_fully_connected_s8(const mcufit_fully_connected_s8_step *step, int8_t *arena, int16_t first,
+                               int16_t end);
+
+/* The kernel taps that fall inside the input: [first, end), possibly none. */
+typedef struct {
+  int16_t first, end;
+} mcufit_taps;
+
+/* Tap k reads position origin + k * dilation of [0, extent). */
+static inline mcufit_taps mcufit_inside(int32_t origin, int16_t dilation, int16_t kernel, int16_t extent) {
+  mcufit_taps taps;
+  const int32_t before = origin < 0 ? (dilation - 1 - origin) / dilation : 0;
+  const int32_t upto = origin < extent ? (extent - origin + dilation - 1) / dilation : 0;
+  taps.end = (int16_t)(upto < kernel ? upto : kernel);
+  taps.first = (int16_t)(before < taps.end ? before : taps.end);
+  return taps;
+}
+
+/* Where row `row` of a view starts, in bytes from the view's offset. */
+static inline int32_t mcufit_row(const mcufit_view *view, int32_t row) {
+  return row % view->ring_rows * view->row_stride;
+}
+
+/* sizeof the steps where pointers have 32 bits: what the cost model charges; asserted when the kernels are
+ * compiled. */
+#define MCUFIT_CONV2D_S8_STEP_BYTES 72
+#define MCUFIT_FULLY_CONNECTED_S8_STEP_BYTES 32
+#define MCUFIT_ADD_S8_STEP_BYTES 64
+#define MCUFIT_POOL2D_S8_STEP_BYTES 52
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

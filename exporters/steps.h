@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "blocks/quantized_graph.h"
+#include "cost-models/plan.h"
+#include "exporters/runtime/mcufit_runtime.h"
+
+namespace mcufit {
+
+// One kernel call of a deployed network. `fields` is the runtime's step as it goes to the device, its
+// pointers null; the tables they stand for are held beside it, in the order in which they are stored. The
+// whole node is computed by a call with the range [0, end).
+struct ConvolutionTables {
+  std::vector<std::int8_t> filter;
+  std::vector<std::int32_t> bias;  // [output channel], input zero point folded in; never empty
+  std::vector<std::int32_t> multiplier;
+  std::vector<std::int8_t> shift;
+};
+
+struct Conv2dStep {
+  mcufit_conv2d_s8_step fields;
+  ConvolutionTables tables;
+  std::int16_t end;  // output rows
+};
+struct DepthwiseConv2dStep {
+  mcufit_depthwise_conv2d_s8_step fields;
+  ConvolutionTables tables;
+  std::int16_t end;  // output rows
+};
+struct FullyConnectedStep {
+  mcufit_fully_connected_s8_step fields;
+  ConvolutionTables tables;
+  std::int16_t end;  // outputs
+};
+struct AddStep {
+  mcufit_add_s8_step fields;
+  std::int16_t end;  // output rows
+};
+struct AveragePool2dStep {
+  mcufit_pool2d_s8_step fields;
+  std::int16_t end;  // output rows
+};
+struct MaxPool2dStep {
+  mcufit_pool2d_s8_step fields;
+  std::int16_t end;  // output rows
+};
+
+using RuntimeStep = std::variant<Conv2dStep, DepthwiseConv2dStep, FullyConnectedStep, AddStep,
+                                 AveragePool2dStep, MaxPool2dStep>;
+
+// The step that executes node `id`, which is not the input. This is the one derivation of step fields: the C
+// emitter prints what the host runs. Throws Error(input) naming the node when the runtime has no kernel for
+// it or a number does not fit its field.
+RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id);
+
+// The step with its pointers set into its own tables, for the host; valid while `step` lives where it is.
+mcufit_conv2d_s8_step bound_fields(const Conv2dStep& step);
+mcufit_depthwise_conv2d_s8_step bound_fields(const DepthwiseConv2dStep& step);
+mcufit_fully_connected_s8_step bound_fields(const FullyConnectedStep& step);
+
+// Runs the kernel of a step on the host, over outputs [first, end).
+void run_step(const RuntimeStep& step, std::int8_t* arena, std::int16_t first, std::int16_t end);
+
+}  // namespace mcufit

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "search/cli/report.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "blocks/foundation/text.h"
+#include "blocks/foundation/version.h"
+#include "blocks/lower.h"
+#include "cost-models/plan.h"
+
+namespace mcufit {
+namespace {
+
+using nlohmann::json;
+
+std::string percent(double share) { return fmt::format("{:.2f}", 100 * share); }
+
+std::string percent(const std::optional<double>& share) { return share ? percent(*share) : "-"; }
+
+std::string count_or_dash(const std::optional<std::int64_t>& value) {
+  return value ? with_separators(*value) : "-";
+}
+
+std::string fidelity_text(const Fidelity& f) {
+  return f.samples == 0 ? fmt::format("{} x all", f.epochs)
+                        : fmt::format("{} x {}", f.epochs, with_separators(f.samples));
+}
+
+std::string pareto_table(const SearchResult& result) {
+  std::vector<std::vector<std::string>> rows{{"", "trial", "epochs x samples", "val float %", "val int8 %",
+                                              "test float %", "test int8 %", "model B", "flash B", "RAM B",
+                                              "MACs", "instructions", "architecture"}};
+  for (const Candidate& c : result.candidates) {
+    if (!c.pareto && !c.winner) continue;
+    rows.push_back({c.winner ? "*" : "", std::to_string(c.trial.number), fidelity_text(c.fidelity),
+                    percent(c.trial.metrics->accuracy_float), percent(c.trial.metrics->accuracy_int8),
+                    percent(c.test_accuracy_float), percent(c.test_accuracy_int8),
+                    with_separators(c.member.cost.flash.model_bytes()),
+                    with_separators(c.member.cost.flash.total()), with_separators(c.member.cost.ram.total()),
+                    with_separators(c.member.cost.macs), count_or_dash(c.instructions_per_inference),
+                    to_string(c.trial.architecture)});
+  }
+  std::vector<std::string> limits{"",
+                                  "",
+                                  "limit",
+                                  "",
+                                  "",
+                                  "",
+                                  "",
+                                  "",
+                                  with_separators(result.budget.flash_bytes),
+                                  with_separators(result.budget.ram_bytes),
+                                  result.budget.macs ? with_separators(*result.budget.macs) : "",
+                                  "",
+                                  ""};
+  rows.push_back(std::move(limits));
+  return aligned_table(rows);
+}
+
+std::string device_text(const SearchResult& result) {
+  if (!result.device) return fmt::format("not validated on the emulated core: {}\n", result.not_validated);
+  return describe(*result.device) +
+         fmt::format("  accuracy on these images {:.2f} %\n", 100 * result.device_accuracy);
+}
+
+json trial_json(const Trial& t) {
+  json j = {{"number", t.number},
+            {"rung", t.rung},
+            {"architecture", to_json(t.architecture)},
+            {"seconds", t.seconds}};
+  if (t.promoted_from) j["promoted_from"] = *t.promoted_from;
+  if (t.metrics) {
+    j["state"] = "complete";
+    j["validation"] = {{"accuracy_float", t.metrics->accuracy_float},
+                       {"accuracy_int8", t.metrics->accuracy_int8}};
+    j["weights_sha256"] = t.metrics->weights_sha256;
+  } else {
+    j["state"] = "failed";
+    j["failure"] = t.failure;
+  }
+  return j;
+}
+
+json candidate_json(const Candidate& c) {
+  json j = to_json(c.member);
+  j["trial"] = c.trial.number;
+  j["epochs"] = c.fidelity.epochs;
+  j["samples"] = c.fidelity.samples;
+  j["pareto"] = c.pareto;
+  j["winner"] = c.winner;
+  j["validation"] = {{"accuracy_float", c.trial.metrics->accuracy_float},
+                     {"accuracy_int8", c.trial.metrics->accuracy_int8}};
+  if (c.test_accuracy_float) j["accuracy_float"] = *c.test_accuracy_float;
+  if (c.test_accuracy_int8) j["accuracy_int8"] = *c.test_accuracy_int8;
+  if (c.instructions_per_inference) j["instructions_per_inference"] = *c.instructions_per_inference;
+  return j;
+}
+
+}  // namespace
+
+std::string describe(const DeviceReport& d) {
+  const std::string verdict =
+      d.first_mismatch
+          ? fmt::format("DIFFERS from the interpreter first in sample {}, byte {}: expected {}, found {}",
+                        d.first_mismatch->sample, d.first_mismatch->index, d.first_mismatch->expected,
+                        d.first_mismatch->found)
+          : "every byte equal to the integer interpreter's";
+  return fmt::format(
+      "{}: {} samples, {}\n  {} to {} instructions per inference; stack: {} bytes used, bound {}\n", d.device,
+      d.samples, verdict, with_separators(d.instructions_least),
+      with_separators(d.instructions_per_inference), d.stack_bytes, d.stack_bound_bytes);
+}
+
+std::string ledger_table(const FlashLedger& flash, const RamLedger& ram, const DeviceReport* device) {
+  std::vector<std::vector<std::string>> rows{{"ledger", "predicted B", "linker map B", "difference"}};
+  const auto row = [&](const char* owner, std::int64_t predicted, std::optional<std::int64_t> found) {
+    rows.push_back({owner, with_separators(predicted), count_or_dash(found),
+                    found ? with_separators(*found - predicted) : "-"});
+  };
+  const auto linked = [&](std::int64_t FlashLedger::*owner) {
+    return device == nullptr ? std::nullopt : std::optional(device->linked.flash.*owner);
+  };
+  row("flash: weights", flash.weights_bytes, linked(&FlashLedger::weights_bytes));
+  row("flash: biases", flash.bias_bytes, linked(&FlashLedger::bias_bytes));
+  row("flash: requantization tables", flash.table_bytes, linked(&FlashLedger::table_bytes));
+  row("flash: steps", flash.step_bytes, linked(&FlashLedger::step_bytes));
+  row("flash: code", flash.code_bytes, linked(&FlashLedger::code_bytes));
+  row("flash: total", flash.total(),
+      device == nullptr ? std::nullopt : std::optional(device->linked.flash.total()));
+  row("RAM: arena (input and output in it)", ram.arena_bytes,
+      device == nullptr ? std::nullopt : std::optional(device->linked.arena_bytes));
+  row("RAM: data and bss", ram.data_bss_bytes,
+      device == nullptr ? std::nullopt : std::optional(device->linked.data_bss_bytes));
+  row("RAM: stack (bound)", ram.stack_bytes,
+      device == nullptr ? std::nullopt : std::optional(device->stack_bound_bytes));
+  return aligned_table(rows);
+}
+
+std::string report_text(const SearchResult& result) {
+  const Candidate& w = result.winner();
+  const Graph lowered = lower(w.trial.architecture.build());
+  std::string text =
+      fmt::format("\n{} on {} ({}): the Pareto set of {} candidates, * the winner\n", result.job.name,
+                  result.target.name, result.target.board, result.candidates.size());
+  text += pareto_table(result);
+  text += fmt::format("\nint8 test accuracy {:.2f} % on {} images, {:.2f} points below float\n\n",
+                      100 * *w.test_accuracy_int8, with_separators(result.test_samples),
+                      100 * (*w.test_accuracy_float - *w.test_accuracy_int8));
+  text += device_text(result) + "\n";
+  text += ledger_table(w.member.cost.flash, w.member.cost.ram, result.device ? &*result.device : nullptr);
+  text += fmt::format("\nRAM over time (arena {} bytes, no layer-by-layer plan needs less than {})\n{}",
+                      with_separators(w.member.cost.plan.arena_bytes),
+                      with_separators(w.member.cost.plan.lower_bound_bytes),
+                      picture(w.member.cost.plan, lowered));
+  text += fmt::format("\npackage  {}\nreport   {}\nstudy    {}\n", result.package.string(),
+                      (result.folder / "report.json").string(), (result.folder / "study.sqlite").string());
+  return text;
+}
+
+json report_json(const SearchResult& result) {
+  const Candidate& w = result.winner();
+  json trials = json::array(), candidates = json::array(), inversions = json::array();
+  for (const Trial& t : result.trials) trials.push_back(trial_json(t));
+  for (const Candidate& c : result.candidates) candidates.push_back(candidate_json(c));
+  for (const Inversion& i : result.inversions) inversions.push_back(to_json(i, 1));
+  json j = {{"tool", {{"version", version()}, {"commit", commit()}, {"compiler", compiler()}}},
+            {"job", to_json(result.job)},
+            {"target", to_json(result.target)},
+            {"budget", to_json(result.budget)},
+            {"hashes", {{"study_sha256", result.study_sha256}, {"data_sha256", result.data_sha256}}},
+            {"inversions", std::move(inversions)},
+            {"trials", std::move(trials)},
+            {"candidates", std::move(candidates)},
+            {"winner", candidate_json(w)},
+            {"test_samples", result.test_samples},
+            {"plan", to_json(w.member.cost.plan)},
+            {"package", result.package.string()}};
+  if (result.device) {
+    j["device"] = to_json(*result.device);
+    j["device"]["accuracy"] = result.device_accuracy;
+  } else {
+    j["not_validated"] = result.not_validated;
+  }
+  return j;
+}
+
+}  // namespace mcufit

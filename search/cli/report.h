@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "cost-models/price.h"
+#include "search/cli/search_run.h"
+
+namespace mcufit {
+
+// What a person reads at the end of a search: the Pareto table, the ledger against the linker map, where the
+// files are.
+std::string report_text(const SearchResult& result);
+
+// The same and everything it rests on (versions, seeds, hashes); report.json.
+nlohmann::json report_json(const SearchResult& result);
+
+// Device, verdict, instructions and stack, in two lines.
+std::string describe(const DeviceReport& report);
+
+// Predicted bytes beside the linker's, owner by owner.
+std::string ledger_table(const FlashLedger& flash, const RamLedger& ram, const DeviceReport* device);
+
+}  // namespace mcufit

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "blocks/family.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "blocks/foundation/error.h"
+#include "blocks/foundation/json_reader.h"
+#include "blocks/foundation/random.h"
+#include "cost-models/count.h"
+#include "tests/random_seed.h"
+
+namespace mcufit {
+namespace {
+
+// Uniform values within the parameters' bounds, so that the whole definition is tested and not the lattice
+// alone.
+Architecture draw(const Family& family, Random& random) {
+  Architecture a{&family, {}, {}};
+  const auto extent = [&](std::int64_t low, std::int64_t high) {
+    return static_cast<std::int32_t>(random.between(low, high));
+  };
+  a.task = {{extent(8, 100), extent(8, 100), extent(1, 3)}, extent(2, 20)};
+  const auto parameters = family.parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Parameter& p = parameters[i];
+    a.hyperparameters[i] = p.integer
+                               ? static_cast<double>(random.between(static_cast<std::int64_t>(p.minimum),
+                                                                    static_cast<std::int64_t>(p.maximum)))
+                               : p.minimum + random.unit() * (p.maximum - p.minimum) * 0.5;
+  }
+  return a;
+}
+
+class FamilyContract : public ::testing::TestWithParam<const Family*> {};
+
+TEST_P(FamilyContract, ClosedFormEqualsCountOfTheBuiltGraph) {
+  MCUFIT_TRACE_SEED();
+  Random random(testing::seed());
+  for (int i = 0; i < 1000; ++i) {
+    const Architecture a = draw(*GetParam(), random);
+    ASSERT_EQ(a.footprint(), count(a.build())) << to_json(a).dump();
+  }
+}
+
+TEST_P(FamilyContract, ArchitectureSurvivesJson) {
+  MCUFIT_TRACE_SEED();
+  Random random(testing::seed());
+  for (int i = 0; i < 50; ++i) {
+    const Architecture a = draw(*GetParam(), random);
+    const JsonDocument document = JsonDocument::parse(to_json(a).dump(), "architecture");
+    ASSERT_EQ(a, read_config<Architecture>(document, read_architecture));
+  }
+}
+
+TEST_P(FamilyContract, LatticeIsWithinBounds) {
+  for (const Parameter& p : GetParam()->parameters()) {
+    ASSERT_FALSE(p.lattice.empty()) << p.name;
+    for (const double value : p.lattice) {
+      EXPECT_GE(value, p.minimum) << p.name;
+      EXPECT_LE(value, p.maximum) << p.name;
+    }
+    EXPECT_TRUE(std::is_sorted(p.lattice.begin(), p.lattice.end())) << p.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FamilyContract, ::testing::ValuesIn(families().begin(), families().end()),
+                         [](const auto& instance) { return std::string(instance.param->name()); });
+
+// PhiNet vectors computed independently from the paper's definition; alpha .2 is also in the authors' public
+// doc-test.
+struct PhiNetVector {
+  double alpha, beta, t_zero;
+  int num_layers;
+  Shape input;
+  bool squeeze_excite;
+  int classes;  // 0: without the head
+  std::int64_t params, macs, peak;
+};
+
+class PhiNetVectors : public ::testing::TestWithParam<PhiNetVector> {};
+
+TEST_P(PhiNetVectors, ParamsAndMacsToTheUnit) {
+  const PhiNetVector& v = GetParam();
+  const Family& phinet = family("phinet");
+  Hyperparameters h = default_hyperparameters(phinet);
+  const auto set = [&](std::string_view name, double value) {
+    for (std::size_t i = 0; i < phinet.parameters().size(); ++i) {
+      if (phinet.parameters()[i].name == name) h[i] = value;
+    }
+  };
+  set("alpha", v.alpha);
+  set("beta", v.beta);
+  set("t_zero", v.t_zero);
+  set("num_layers", v.num_layers);
+  set("squeeze_excite", v.squeeze_excite ? 1 : 0);
+  const Graph graph = phinet.build(h, {v.input, std::max(v.classes, 2)});
+  Footprint f = count(graph);
+  if (v.classes == 0) {  // the head's classifier
+    f.params -= count_params(graph, graph.size() - 1);
+    f.macs -= count_macs(graph, graph.size() - 1);
+  }
+  EXPECT_EQ(f, (Footprint{v.params, v.macs, v.peak}));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Golden, PhiNetVectors,
+    ::testing::Values(PhiNetVector{.2, 1, 6, 7, {224, 224, 3}, true, 0, 30917, 9815790, 376320},
+                      PhiNetVector{.2, 1, 6, 7, {224, 224, 3}, false, 0, 19733, 9804606, 376320},
+                      PhiNetVector{.35, 1, 6, 7, {96, 96, 3}, true, 2, 88357, 5112518, 138240},
+                      PhiNetVector{.35, .66, 6, 7, {96, 96, 3}, true, 2, 55873, 4393350, 129600},
+                      PhiNetVector{.35, 1, 4, 7, {96, 96, 3}, true, 2, 51293, 3666966, 92160},
+                      PhiNetVector{1, .66, 4, 7, {128, 128, 3}, true, 0, 259944, 40271070, 471040},
+                      PhiNetVector{.5, 1, 6, 4, {28, 28, 1}, true, 10, 30787, 689124, 17640}));
+
+TEST(Family, UnknownNameGetsASuggestion) {
+  try {
+    family("phinets");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::config);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("did you mean 'phinet'?"));
+  }
+}
+
+}  // namespace
+}  // namespace mcufit

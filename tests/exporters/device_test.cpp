@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporters/device/device.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "blocks/foundation/error.h"
+#include "blocks/foundation/files.h"
+#include "blocks/foundation/subprocess.h"
+#include "tests/exporters/sample_network.h"
+#include "tests/random_seed.h"
+
+namespace mcufit::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The reason why nothing can be emulated here, or "".
+std::string missing_program() {
+  for (const char* program : {"arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm"}) {
+    if (!find_program(program)) return std::string(program) + " is not installed";
+  }
+  return "";
+}
+
+// Bytes that lie in any tensor of the plan.
+std::int64_t tensor_bytes(const MemoryPlan& plan) {
+  std::vector<bool> covered(static_cast<std::size_t>(plan.arena_bytes));
+  for (const Placement& p : plan.placements) {
+    for (std::int64_t i = p.offset; i < p.offset + p.bytes; ++i) covered[static_cast<std::size_t>(i)] = true;
+  }
+  return std::count(covered.begin(), covered.end(), true);
+}
+
+struct Core {
+  const char* name;
+  bool fpu;
+};
+
+void PrintTo(const Core& core, std::ostream* out) { *out << core.name; }
+
+std::string message_of(ExitCode code, const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), code) << e.what();
+    return e.what();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return "";
+}
+
+class Device : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string reason = missing_program(); !reason.empty()) GTEST_SKIP() << reason;
+  }
+
+  Cost write(const Target& target, const CodeSizesForTarget& code) {
+    const Cost cost = price(graph_.graph, code);
+    write_package(package(), graph_, cost, {.name = "sample", .target = target, .self_test = vectors_});
+    return cost;
+  }
+
+  DeviceReport run_it(const std::string& work = "work") {
+    return validate(package(), vectors_, folder_.path() / work);
+  }
+  fs::path package() const { return folder_.path() / "package"; }
+
+  const QuantizedGraph graph_ = sample_network(seed());
+  std::vector<TestVector> vectors_ = sample_vectors(graph_, 5, seed());
+  TestFolder folder_;
+};
+
+class EmulatedCore : public Device, public ::testing::WithParamInterface<Core> {};
+
+TEST_P(EmulatedCore, GivesTheInterpretersBytesAndThePredictedLedger) {
+  MCUFIT_TRACE_SEED();
+  const Target target = sample_target(GetParam().name, GetParam().fpu);
+  CodeSizesForTarget code;
+  code.sizes = measure_code_sizes(target);
+  const Cost cost = write(target, code);
+  const DeviceReport report = run_it();
+
+  EXPECT_FALSE(report.first_mismatch.has_value());
+  ASSERT_EQ(report.outputs.size(), vectors_.size());
+  for (std::size_t i = 0; i < vectors_.size(); ++i) EXPECT_EQ(report.outputs[i], vectors_[i].output);
+
+  EXPECT_EQ(report.linked.flash, cost.flash) << to_json(report).dump(2) << to_json(cost).dump(2);
+  EXPECT_EQ(report.linked.arena_bytes, cost.ram.arena_bytes);
+  EXPECT_EQ(report.linked.data_bss_bytes, 0);
+  EXPECT_EQ(report.arena_touched_bytes, tensor_bytes(cost.plan));
+  EXPECT_EQ(report.stack_bound_bytes, cost.ram.stack_bytes);
+  EXPECT_LE(report.stack_bytes, report.stack_bound_bytes);
+  EXPECT_GT(report.stack_bytes, 0);
+  EXPECT_GE(report.instructions_least, cost.macs);
+
+  EXPECT_EQ(to_json(run_it("again")), to_json(report)) << "repeated to the instruction";
+}
+
+TEST_F(Device, OtherBytesAreReportedNotThrown) {
+  MCUFIT_TRACE_SEED();
+  write(sample_target("cortex-m4", true), no_code_sizes());
+  const std::int8_t right = vectors_[3].output[2];
+  vectors_[3].output[2] = static_cast<std::int8_t>(right ^ 1);
+  vectors_[4].output[0] = static_cast<std::int8_t>(vectors_[4].output[0] ^ 1);
+  const DeviceReport report = run_it();
+  ASSERT_TRUE(report.first_mismatch.has_value());
+  EXPECT_EQ(report.first_mismatch->sample, 3);
+  EXPECT_EQ(report.first_mismatch->index, 2);
+  EXPECT_EQ(report.first_mismatch->found, right);
+}
+
+TEST_F(Device, WhatExceedsTheTargetDoesNotLink) {
+  Target target = sample_target("cortex-m4", true);
+  target.flash_bytes = 4096;
+  write(target, no_code_sizes());
+  EXPECT_THAT(message_of(ExitCode::constraint_not_met, [&] { run_it(); }), ::testing::HasSubstr("FLASH"));
+  target = sample_target("cortex-m4", true);
+  target.ram_bytes = price(graph_.graph, no_code_sizes()).ram.arena_bytes + 64;
+  write(target, no_code_sizes());
+  EXPECT_THAT(message_of(ExitCode::constraint_not_met, [&] { run_it(); }),
+              ::testing::HasSubstr("exceed the RAM"));
+}
+
+TEST_F(Device, AModelThatWritesPastItsArenaIsFound) {
+  write(sample_target("cortex-m4", true), no_code_sizes());
+  const fs::path source = package() / "sample.c";
+  std::string text = read_file(source);
+  const std::string first = "{ return sample_arena.bytes + ";
+  text.replace(text.find(first), first.size(), "{ return sample_arena.bytes + SAMPLE_ARENA_BYTES - 8 + ");
+  write_file(source, text);
+  auto manifest = nlohmann::json::parse(read_file(package() / "manifest.json"));
+  manifest["files"]["sample.c"] = {{"bytes", text.size()}, {"sha256", sha256(text)}};
+  write_file(package() / "manifest.json", manifest.dump());
+  EXPECT_THAT(message_of(ExitCode::validation_mismatch, [&] { run_it(); }), ::testing::HasSubstr("arena"));
+}
+
+TEST_F(Device, MissingProgramsAreNamedWithTheirPackage) {
+  write(sample_target("cortex-m4", true), no_code_sizes());
+  const std::string path = std::getenv("PATH");
+  const fs::path programs = folder_.path() / "bin";
+  fs::create_directories(programs);
+  setenv("PATH", programs.c_str(), 1);
+  const std::string compiler = message_of(ExitCode::device_not_found, [&] { run_it(); });
+  const std::string measuring =
+      message_of(ExitCode::device_not_found, [] { measure_code_sizes(sample_target("cortex-m4", true)); });
+  fs::create_symlink("/bin/true", programs / "arm-none-eabi-gcc");
+  const std::string emulator = message_of(ExitCode::device_not_found, [&] { run_it(); });
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_THAT(compiler, ::testing::HasSubstr("apt-get install gcc-arm-none-eabi"));
+  EXPECT_THAT(measuring, ::testing::HasSubstr("apt-get install gcc-arm-none-eabi"));
+  EXPECT_THAT(emulator, ::testing::HasSubstr("apt-get install qemu-system-arm"));
+}
+
+TEST_F(Device, CoresWithoutABoardAreRefused) {
+  EXPECT_EQ(board_for(sample_target("cortex-m4", true)), "mps2-an386");
+  EXPECT_EQ(board_for(sample_target("cortex-m85", true)), std::nullopt);
+  write(sample_target("cortex-m85", true), no_code_sizes());
+  EXPECT_THAT(message_of(ExitCode::device_not_found, [&] { run_it(); }), ::testing::HasSubstr("cortex-m85"));
+}
+
+TEST_F(Device, SamplesMustHaveTheNetworksShape) {
+  write(sample_target("cortex-m4", true), no_code_sizes());
+  vectors_[1].output.push_back(0);
+  EXPECT_THAT(message_of(ExitCode::input, [&] { run_it(); }), ::testing::HasSubstr("6 outputs"));
+  vectors_.clear();
+  EXPECT_THAT(message_of(ExitCode::input, [&] { run_it(); }), ::testing::HasSubstr("no sample"));
+}
+
+class CodeSizeTable : public ::testing::TestWithParam<Core> {};
+
+// With MCUFIT_UPDATE_GOLDEN set the table is written instead.
+TEST_P(CodeSizeTable, IsWhatTheCompilerMakes) {
+  if (const std::string reason = missing_program(); !reason.empty()) GTEST_SKIP() << reason;
+  const Target target = sample_target(GetParam().name, GetParam().fpu);
+  const CodeSizes measured = measure_code_sizes(target);
+  if (std::getenv("MCUFIT_UPDATE_GOLDEN") != nullptr) {
+    write_file(config_folder() / "code-sizes" / (target.core + ".json"), to_json(measured).dump(2) + "\n");
+  }
+  const CodeSizesForTarget table = load_code_sizes(target);
+  EXPECT_FALSE(table.estimated);
+  if (table.sizes.compiler != measured.compiler) {
+    GTEST_SKIP() << "the table is of " << table.sizes.compiler << ", here is " << measured.compiler;
+  }
+  EXPECT_EQ(to_json(table.sizes), to_json(measured))
+      << "MCUFIT_UPDATE_GOLDEN=1 with this test writes the table";
+}
+
+constexpr Core kCores[] = {{"cortex-m4", true}, {"cortex-m3", false}, {"cortex-m7", true}};
+std::string core_name(const ::testing::TestParamInfo<Core>& core) {
+  return std::string(core.param.name).substr(7);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cortex, EmulatedCore, ::testing::ValuesIn(kCores), core_name);
+INSTANTIATE_TEST_SUITE_P(Cortex, CodeSizeTable, ::testing::ValuesIn(kCores), core_name);
+
+}  // namespace
+}  // namespace mcufit::testing

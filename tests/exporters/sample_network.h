@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cost-models/price.h"
+#include "exporters/package.h"
+
+namespace mcufit::testing {
+
+// A small network with every kernel of the runtime and random integers in it: 9x11x3, two strides, an add in
+// place.
+QuantizedGraph sample_network(std::uint64_t seed);
+
+// Random inputs with the interpreter's outputs.
+std::vector<TestVector> sample_vectors(const QuantizedGraph& graph, std::size_t count, std::uint64_t seed);
+
+Target sample_target(const std::string& core, bool fpu);
+
+// A code table of zeros, for tests that do not look at code.
+CodeSizesForTarget no_code_sizes();
+
+// A fresh folder in the system's temporary one, removed when left.
+class TestFolder {
+ public:
+  TestFolder();
+  ~TestFolder();
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace mcufit::testing
