@@ -318,13 +318,14 @@ SearchResult run_search(const Job& job, const RunOptions& options, Progress& pro
   result.data_sha256 = data.sha256(job.data.folder);
   const Task task{data.shape(), static_cast<std::int32_t>(data.classes().size())};
   invert_families(result, task, progress);
-  search_trials(result, options, progress);
-  rank_candidates(result);
-
+  // Damaged files are found now and not after minutes of training; nothing is measured on the test samples before the end.
   const Split parts = split(data.train(job.data.folder), job.data.validation_samples, job.seed);
   const Samples ranges = range_samples(parts.train, job.range_samples, job.seed);
   Samples test = data.test(job.data.folder);
   if (job.data.test_samples > 0) test = subset(test, job.data.test_samples, job.seed);
+
+  search_trials(result, options, progress);
+  rank_candidates(result);
   test_finalists(result, test, ranges, progress);
 
   const QuantizedGraph winner = quantized_of(result, result.winner(), ranges);
