@@ -9,8 +9,8 @@ namespace mcufit {
 // What an architecture demands of any target. Bytes assume int8 activations.
 struct Footprint {
   std::int64_t params = 0;  // trainable numbers, batch-norm's two per channel included
-  std::int64_t macs =
-      0;  // of convolutions and fully-connected layers; biases, batch-norm, activations not counted
+  // Of convolutions and fully-connected layers; biases, batch-norm and activations are not counted.
+  std::int64_t macs = 0;
   // Most bytes live while one op runs, layer by layer; batch-norm, activations, add and mul work in place.
   std::int64_t peak_activation_bytes = 0;
 

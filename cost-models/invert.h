@@ -38,9 +38,8 @@ nlohmann::json to_json(const Member& member);
 // The answer to "which members of this family fit?". Capacity is MACs, then params.
 struct Inversion {
   const Family* family = nullptr;
-  std::int64_t lattice_members = 0;  // combinations of the lattice's values
-  std::int64_t priced_members =
-      0;  // built and priced exactly; the others were ruled out by their closed form
+  std::int64_t lattice_members = 0;   // combinations of the lattice's values
+  std::int64_t priced_members = 0;    // priced exactly; their closed form ruled out the others
   std::int64_t fitting_members = 0;   // of the lattice; several may be one network after channel rounding
   std::vector<Member> fitting;        // the distinct networks that fit, by capacity, largest first
   Resource binding = Resource::none;  // what forbids the next larger member, or the nearest miss

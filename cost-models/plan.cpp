@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/text.h"
@@ -55,25 +56,51 @@ std::vector<Block> chain_blocks(const Graph& lowered, const std::vector<NodeId>&
   return blocks;
 }
 
-// The lowest offset at which `block` touches none of `placed` that lives with it.
-std::int64_t lowest_gap(const Placement& block, std::vector<const Placement*> placed) {
-  std::erase_if(placed, [&](const Placement* p) { return !live_together(*p, block); });
-  std::sort(placed.begin(), placed.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
-  std::int64_t offset = 0;
+using Placed = std::vector<const Placement*>;
+
+// Those of `placed` that live with `block`, by offset.
+Placed neighbours(const Placement& block, const Placed& placed) {
+  Placed live;
   for (const Placement* p : placed) {
+    if (live_together(*p, block)) live.push_back(p);
+  }
+  std::sort(live.begin(), live.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
+  return live;
+}
+
+// The lowest offset at which `block` touches none of `placed` that lives with it.
+std::int64_t lowest_gap(const Placement& block, const Placed& placed) {
+  std::int64_t offset = 0;
+  for (const Placement* p : neighbours(block, placed)) {
     if (offset + block.bytes <= p->offset) break;
     offset = std::max(offset, p->offset + p->bytes);
   }
   return offset;
 }
 
-// Places blocks in the given order; returns the arena's size.
-std::int64_t place(std::vector<Block>& blocks, const std::vector<std::size_t>& order) {
-  std::vector<const Placement*> placed;
+// The highest such offset below `ceiling`; the lowest gap where there is none.
+std::int64_t highest_gap(const Placement& block, const Placed& placed, std::int64_t ceiling) {
+  const Placed live = neighbours(block, placed);
+  std::int64_t end = ceiling;
+  for (auto p = live.rbegin(); p != live.rend(); ++p) {
+    if ((*p)->offset + (*p)->bytes <= end - block.bytes) break;
+    end = std::min(end, (*p)->offset);
+  }
+  return end >= block.bytes ? end - block.bytes : lowest_gap(block, placed);
+}
+
+// Places blocks in the given order; returns the arena's size. With a ceiling, every other block hangs from
+// it: of a chain of layers each tensor then lies at the end that its producer's input has left, which reaches
+// the bound.
+std::int64_t place(std::vector<Block>& blocks, const std::vector<std::size_t>& order,
+                   std::optional<std::int64_t> ceiling) {
+  Placed placed;
   std::int64_t arena = 0;
+  bool hang = false;
   for (const std::size_t i : order) {
     Placement& extent = blocks[i].extent;
-    extent.offset = lowest_gap(extent, placed);
+    extent.offset = hang ? highest_gap(extent, placed, *ceiling) : lowest_gap(extent, placed);
+    hang = ceiling.has_value() && !hang;
     arena = std::max(arena, extent.offset + extent.bytes);
     placed.push_back(&extent);
   }
@@ -92,25 +119,28 @@ std::int64_t most_live(const std::vector<Block>& blocks, NodeId steps) {
   return most;
 }
 
-// Tries the orders that place chains of tensors well (by size, by lifetime, by birth) and keeps the best.
+// Tries orders and ends that place chains of tensors well and keeps the best.
 void place_best(std::vector<Block>& blocks, std::int64_t bound) {
-  using Before = bool (*)(const Placement&, const Placement&);
-  constexpr Before kOrders[] = {
-      [](const Placement& a, const Placement& b) { return a.bytes > b.bytes; },
-      [](const Placement& a, const Placement& b) {
-        return a.last_step - a.first_step > b.last_step - b.first_step;
-      },
-      [](const Placement& a, const Placement& b) { return a.first_step < b.first_step; },
+  struct Attempt {
+    bool (*before)(const Placement&, const Placement&);
+    bool from_both_ends;
+  };
+  const auto born = [](const Placement& a, const Placement& b) { return a.first_step < b.first_step; };
+  const auto larger = [](const Placement& a, const Placement& b) { return a.bytes > b.bytes; };
+  const auto longer = [](const Placement& a, const Placement& b) {
+    return a.last_step - a.first_step > b.last_step - b.first_step;
   };
   std::vector<Block> best;
   std::int64_t least = 0;
-  for (const Before before : kOrders) {
+  for (const Attempt& attempt : {Attempt{born, true}, Attempt{larger, false}, Attempt{longer, false},
+                                 Attempt{larger, true}, Attempt{born, false}}) {
     std::vector<std::size_t> order(blocks.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return before(blocks[a].extent, blocks[b].extent);
+      return attempt.before(blocks[a].extent, blocks[b].extent);
     });
-    const std::int64_t arena = place(blocks, order);
+    const std::int64_t arena =
+        place(blocks, order, attempt.from_both_ends ? std::optional(bound) : std::nullopt);
     if (best.empty() || arena < least) {
       best = blocks;
       least = arena;

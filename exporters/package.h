@@ -24,18 +24,20 @@ struct TestVector {
 struct PackageRequest {
   std::string name;  // a lower-case C identifier, prefix of every symbol and file: "fashion_nrf52840"
   Target target;
-  std::vector<TestVector>
-      self_test;  // compiled into <name>_selftest.c, which is left out when there are none
+  std::vector<TestVector> self_test;  // compiled into NAME_selftest.c; without any that file is left out
   const nlohmann::json* provenance = nullptr;  // copied into manifest.json under "provenance"; may be null
 };
 
 // The deployable network, a folder of C99 sources that compile alone:
-//   <name>.h             shapes, scales, zero points, arena size, <name>_input(), <name>_invoke(),
-//   <name>_output() <name>.c             these three functions and the one static arena <name>_steps.c/.h
-//   what is called, in which order, with which constants <name>_weights.c/.h  filters, biases, requantization
-//   tables, all const <name>_selftest.c/.h golden vectors and <name>_selftest(), which returns the number of
-//   differing vectors mcufit_*.h, mcufit_*.c  the runtime, the needed kernels only manifest.json        every
-//   file's SHA-256 and size, the ledger, the plan, tool version, target, symbols
+//
+// - NAME.h: shapes, scales, zero points, arena size, NAME_input(), NAME_invoke(), NAME_output()
+// - NAME.c: these three functions and the one static arena
+// - NAME_steps.c, .h: what is called, in which order, with which constants
+// - NAME_weights.c, .h: filters, biases, requantization tables, all const
+// - NAME_selftest.c, .h: golden vectors and NAME_selftest(), which returns the number of differing vectors
+// - mcufit_*.h, mcufit_*.c: the runtime, the needed kernels only
+// - manifest.json: every file's SHA-256 and size, the ledger, the plan, tool version, target, symbols
+//
 // Equal arguments give equal bytes in every file. The folder is written beside its place and renamed into it;
 // a package there is replaced, any other folder with something in it is not. Throws Error(io), Error(input)
 // for a graph the runtime cannot hold (16-bit extents).

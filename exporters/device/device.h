@@ -48,8 +48,8 @@ struct DeviceReport {
   std::int64_t instructions_least = 0;
   std::int64_t stack_bytes = 0;        // high-water mark of <name>_invoke(), painted
   std::int64_t stack_bound_bytes = 0;  // from -fstack-usage and the call graph
-  std::int64_t arena_touched_bytes =
-      0;  // distinct bytes written by sender and model; the plan's tensors, padding left out
+  // Distinct bytes written by sender and model; the plan's tensors, padding left out.
+  std::int64_t arena_touched_bytes = 0;
   LinkedSizes linked;
 };
 

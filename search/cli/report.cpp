@@ -33,11 +33,11 @@ std::string pareto_table(const SearchResult& result) {
                                               "test float %", "test int8 %", "model B", "flash B", "RAM B",
                                               "MACs", "instructions", "architecture"}};
   for (const Candidate& c : result.candidates) {
-    if (!c.pareto && !c.winner) continue;
-    rows.push_back({c.winner ? "*" : "", std::to_string(c.trial.number), fidelity_text(c.fidelity),
-                    percent(c.trial.metrics->accuracy_float), percent(c.trial.metrics->accuracy_int8),
-                    percent(c.test_accuracy_float), percent(c.test_accuracy_int8),
-                    with_separators(c.member.cost.flash.model_bytes()),
+    if (!c.pareto && !c.test_accuracy_int8) continue;
+    rows.push_back({c.winner ? "*" : (c.pareto ? "+" : ""), std::to_string(c.trial.number),
+                    fidelity_text(c.fidelity), percent(c.trial.metrics->accuracy_float),
+                    percent(c.trial.metrics->accuracy_int8), percent(c.test_accuracy_float),
+                    percent(c.test_accuracy_int8), with_separators(c.member.cost.flash.model_bytes()),
                     with_separators(c.member.cost.flash.total()), with_separators(c.member.cost.ram.total()),
                     with_separators(c.member.cost.macs), count_or_dash(c.instructions_per_inference),
                     to_string(c.trial.architecture)});
@@ -142,8 +142,8 @@ std::string report_text(const SearchResult& result) {
   const Candidate& w = result.winner();
   const Graph lowered = lower(w.trial.architecture.build());
   std::string text =
-      fmt::format("\n{} on {} ({}): the Pareto set of {} candidates, * the winner\n", result.job.name,
-                  result.target.name, result.target.board, result.candidates.size());
+      fmt::format("\n{} on {} ({}): {} candidates; * winner, + Pareto set, others: finalists\n",
+                  result.job.name, result.target.name, result.target.board, result.candidates.size());
   text += pareto_table(result);
   text += fmt::format("\nint8 test accuracy {:.2f} % on {} images, {:.2f} points below float\n\n",
                       100 * *w.test_accuracy_int8, with_separators(result.test_samples),

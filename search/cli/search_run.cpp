@@ -288,11 +288,11 @@ void validate_winner(SearchResult& result, const std::vector<TestVector>& vector
   }
 }
 
-// Instructions of the other members of the Pareto set, one sample each: a kernel's count hardly depends on
-// its data.
+// Instructions of the other finalists and members of the Pareto set, one sample each: a kernel's count hardly
+// depends on its data.
 void measure_others(SearchResult& result, const Samples& test, const Samples& ranges, Progress& progress) {
   for (Candidate& c : result.candidates) {
-    if (!c.pareto || c.winner) continue;
+    if ((!c.pareto && !c.test_accuracy_int8) || c.winner) continue;
     const QuantizedGraph graph = quantized_of(result, c, ranges);
     const std::vector<TestVector> vectors = test_vectors(graph, test, 1);
     const fs::path folder = trial_folder(result.folder, c.trial);
@@ -318,7 +318,8 @@ SearchResult run_search(const Job& job, const RunOptions& options, Progress& pro
   result.data_sha256 = data.sha256(job.data.folder);
   const Task task{data.shape(), static_cast<std::int32_t>(data.classes().size())};
   invert_families(result, task, progress);
-  // Damaged files are found now and not after minutes of training; nothing is measured on the test samples before the end.
+  // Damaged files are found now and not after minutes of training; nothing is measured on the test samples
+  // before the end.
   const Split parts = split(data.train(job.data.folder), job.data.validation_samples, job.seed);
   const Samples ranges = range_samples(parts.train, job.range_samples, job.seed);
   Samples test = data.test(job.data.folder);

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "blocks/foundation/files.h"
 #include "tests/cli/program.h"
 
@@ -51,6 +53,32 @@ TEST_F(BadInput, HelpIsThereForEveryVerb) {
     EXPECT_EQ(f.exit_code, 0) << verb;
     EXPECT_THAT(f.out, HasSubstr("example: mcufit "));
   }
+}
+
+TEST(Program, ReadmeNamesEveryVerbAndExitCode) {
+  const std::string readme = read_file(fs::path(MCUFIT_SOURCE_DIR) / "README.md");
+  const Finished overview = mcufit({"--help"}, "/");
+  std::istringstream lines(overview.out);
+  int verbs = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.size() < 4 || line.substr(0, 2) != "  " ||
+        std::islower(static_cast<unsigned char>(line[2])) == 0)
+      continue;
+    const std::string verb = line.substr(2, line.find(' ', 2) - 2);
+    EXPECT_THAT(readme, HasSubstr("mcufit " + verb)) << verb;
+    ++verbs;
+  }
+  EXPECT_GE(verbs, 8);
+  for (const char* code : {"| 3 |", "| 10 |", "| 11 |", "| 12 |", "| 20 |", "| 130, 143 |"})
+    EXPECT_THAT(readme, HasSubstr(code));
+}
+
+TEST(Program, StartsWithoutTorch) {
+  const Finished libraries =
+      run({.program = "ldd", .arguments = {MCUFIT_PROGRAM}, .environment = {}, .folder = {}});
+  ASSERT_EQ(libraries.exit_code, 0);
+  EXPECT_THAT(libraries.out, HasSubstr("libsoci"));
+  EXPECT_THAT(libraries.out, ::testing::Not(HasSubstr("torch")));
 }
 
 TEST_F(BadInput, ConfigurationErrorsAreThreeAndToldTogether) {

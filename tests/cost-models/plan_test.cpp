@@ -51,13 +51,13 @@ TEST(Plan, HoldsOnRandomGraphsAndRespectsTheBound) {
   }
 }
 
-TEST(Plan, FamiliesReachTheirBoundOrNearly) {
+TEST(Plan, FamiliesReachTheirBound) {
   for (const Family* f : families()) {
     const Architecture a{f, default_hyperparameters(*f), {{28, 28, 1}, 10}};
     const Graph graph = lower(a.build());
     const MemoryPlan p = plan(graph);
     EXPECT_GE(p.arena_bytes, a.footprint().peak_activation_bytes);
-    EXPECT_LE(p.arena_bytes, p.lower_bound_bytes * 5 / 4) << f->name();
+    EXPECT_EQ(p.arena_bytes, p.lower_bound_bytes) << f->name();
   }
 }
 
