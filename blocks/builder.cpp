@@ -10,11 +10,8 @@ GraphBuilder::GraphBuilder(std::string name, Shape input) {
   append("input", Input{input}, {});
 }
 
-NodeId GraphBuilder::append(std::string_view name, Op op, std::vector<NodeId> inputs) {
-  Node node{std::move(op),
-            std::move(inputs),
-            {},
-            scope_.empty() ? std::string(name) : scope_ + "/" + std::string(name)};
+NodeId GraphBuilder::append(std::string_view name, const Op& op, std::vector<NodeId> inputs) {
+  Node node{op, std::move(inputs), {}, scope_.empty() ? std::string(name) : scope_ + "/" + std::string(name)};
   std::vector<Shape> shapes;
   for (const NodeId id : node.inputs) shapes.push_back(shape(id));
   node.shape = infer_shape(node.op, shapes, node.name);

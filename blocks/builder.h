@@ -36,7 +36,7 @@ class GraphBuilder {
   Graph finish();
 
  private:
-  NodeId append(std::string_view name, Op op, std::vector<NodeId> inputs);
+  NodeId append(std::string_view name, const Op& op, std::vector<NodeId> inputs);
 
   Graph graph_;
   std::string scope_;

@@ -138,8 +138,8 @@ Inversion invert(const Family& family, const Task& task, const Budget& budget,
     ++answer.lattice_members;
     const Architecture architecture{&family, h, task};
     const Footprint footprint = family.footprint(h, task);
-    Bounded b{architecture, footprint, bound(footprint, budget)};
-    (b.fit.fits() ? passing : too_large).push_back(std::move(b));
+    const Bounded b{architecture, footprint, bound(footprint, budget)};
+    (b.fit.fits() ? passing : too_large).push_back(b);
   });
   std::vector<std::optional<Member>> priced(passing.size());
   tbb::parallel_for(std::size_t{0}, passing.size(),

@@ -66,6 +66,7 @@ void evaluate_all(Store& store, const std::vector<Trial>& trials, const Evaluato
     }
   };
   std::vector<std::thread> threads;
+  threads.reserve(static_cast<std::size_t>(options.workers));
   for (int i = 0; i < options.workers; ++i) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
   if (thrown) std::rethrow_exception(thrown);

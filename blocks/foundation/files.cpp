@@ -142,9 +142,9 @@ fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_pat
 
 fs::path config_folder() {
   if (const char* named = std::getenv("MCUFIT_CONFIGS")) return named;
-  const fs::path installed = program_folder().parent_path() / "share/mcufit/configs";
+  fs::path installed = program_folder().parent_path() / "share/mcufit/configs";
   if (fs::is_directory(installed)) return installed;
-  const fs::path source = fs::path(MCUFIT_SOURCE_DIR) / "configs";
+  fs::path source = fs::path(MCUFIT_SOURCE_DIR) / "configs";
   if (fs::is_directory(source)) return source;
   throw Error(ExitCode::io, fmt::format("no configs folder: looked for {} and {}; set MCUFIT_CONFIGS",
                                         installed.string(), source.string()));

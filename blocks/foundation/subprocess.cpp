@@ -61,7 +61,8 @@ struct Launch {
                                         [&](const auto& pair) { return pair.first == name; });
       if (!replaced) variables.emplace_back(text);
     }
-    for (const auto& [name, value] : command.environment) variables.push_back(name + "=" + value);
+    for (const auto& [name, value] : command.environment)
+      variables.push_back(fmt::format("{}={}", name, value));
     storage.push_back(program);
     storage.insert(storage.end(), command.arguments.begin(), command.arguments.end());
     const std::size_t argument_count = storage.size();

@@ -43,7 +43,7 @@ class FashionMnist : public Dataset {
 
  private:
   static fs::path found(const fs::path& folder, const char* name) {
-    const fs::path path = (folder.empty() ? fs::path("/usr/share/datasets/fashion-mnist") : folder) / name;
+    fs::path path = (folder.empty() ? fs::path("/usr/share/datasets/fashion-mnist") : folder) / name;
     if (fs::exists(path)) return path;
     throw Error(
         ExitCode::input,
