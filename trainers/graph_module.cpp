@@ -45,8 +45,7 @@ at::Tensor activated(const at::Tensor& x, Activation activation) {
 }
 
 // Symmetric padding is the convolution's own; the rest is added before it.
-at::Tensor padded(const at::Tensor& x, const Window& w, float value, std::int64_t& rows,
-                  std::int64_t& columns) {
+at::Tensor padded(const at::Tensor& x, const Window& w, std::int64_t& rows, std::int64_t& columns) {
   const Padding& p = w.padding;
   if (p.top == p.bottom && p.left == p.right) {
     rows = p.top;
@@ -54,14 +53,28 @@ at::Tensor padded(const at::Tensor& x, const Window& w, float value, std::int64_
     return x;
   }
   rows = columns = 0;
-  return at::constant_pad_nd(x, {p.left, p.right, p.top, p.bottom}, value);
+  return at::constant_pad_nd(x, {p.left, p.right, p.top, p.bottom});
 }
 
 at::Tensor convolved(const at::Tensor& x, const at::Tensor& filter, const at::Tensor& bias, const Window& w,
                      std::int64_t groups) {
   std::int64_t rows = 0, columns = 0;
-  const at::Tensor in = padded(x, w, 0, rows, columns);
+  const at::Tensor in = padded(x, w, rows, columns);
   return at::conv2d(in, filter, bias, {w.stride_height, w.stride_width}, {rows, columns}, 1, groups);
+}
+
+// Padding is not averaged: the mean over the whole window divided by the mean of ones. It is added
+// beforehand, since torch's own may not exceed half a kernel.
+at::Tensor averaged(const at::Tensor& x, const Window& w) {
+  const Padding& p = w.padding;
+  const auto mean = [&](const at::Tensor& t) {
+    return at::avg_pool2d(t, {w.kernel_height, w.kernel_width}, {w.stride_height, w.stride_width});
+  };
+  const auto with_border = [&](const at::Tensor& t) {
+    return at::constant_pad_nd(t, {p.left, p.right, p.top, p.bottom});
+  };
+  if (p == Padding{}) return mean(x);
+  return mean(with_border(x)) / mean(with_border(at::ones_like(x)));
 }
 
 std::vector<float> values_of(const at::Tensor& t) {
@@ -112,52 +125,37 @@ GraphModule::GraphModule(const Graph& graph, Random& random) : graph_(graph), no
 at::Tensor GraphModule::apply(const Node& node, const Tensors& t, const std::vector<at::Tensor>& in,
                               bool training) const {
   return std::visit(
-      overloaded{[&](const Input&) { return in[0]; },
-                 [&](const Conv2d& c) {
-                   return activated(convolved(in[0], t.filter, t.bias, c.window, 1), c.activation);
-                 },
-                 [&](const DepthwiseConv2d& d) {
-                   return activated(convolved(in[0], t.filter, t.bias, d.window, in[0].size(1)),
-                                    d.activation);
-                 },
-                 [&](const FullyConnected& f) {
-                   // The runtime flattens height, width, channels in this order.
-                   const at::Tensor flat = in[0].permute({0, 2, 3, 1}).reshape({in[0].size(0), -1});
-                   return activated(at::linear(flat, t.filter, t.bias), f.activation)
-                       .reshape({in[0].size(0), -1, 1, 1});
-                 },
-                 [&](const BatchNorm& b) {
-                   return at::batch_norm(in[0], t.gamma, t.beta, t.mean, t.variance, training,
-                                         kBatchNormMomentum, b.epsilon, false);
-                 },
-                 [&](const Activate& a) { return activated(in[0], a.activation); },
-                 [&](const Add& a) { return activated(in[0] + in[1], a.activation); },
-                 [&](const Mul&) { return in[0] * in[1]; },
-                 [&](const AveragePool2d& p) {
-                   const Window& w = p.window;
-                   // Padding that is not averaged: sums over sums of ones.
-                   if (w.padding == Padding{}) {
-                     return at::avg_pool2d(in[0], {w.kernel_height, w.kernel_width},
-                                           {w.stride_height, w.stride_width});
-                   }
-                   std::int64_t rows = 0, columns = 0;
-                   const auto sums = [&](const at::Tensor& x) {
-                     return at::avg_pool2d(padded(x, w, 0, rows, columns), {w.kernel_height, w.kernel_width},
-                                           {w.stride_height, w.stride_width}, {rows, columns}, false, true);
-                   };
-                   return at::div(sums(in[0]), sums(at::ones_like(in[0])));
-                 },
-                 [&](const MaxPool2d& p) {
-                   const Window& w = p.window;
-                   std::int64_t rows = 0, columns = 0;
-                   at::Tensor x = in[0];
-                   if (!(w.padding == Padding{})) {
-                     const Padding& pad = w.padding;
-                     x = at::constant_pad_nd(x, {pad.left, pad.right, pad.top, pad.bottom}, -INFINITY);
-                   }
-                   return at::max_pool2d(x, {w.kernel_height, w.kernel_width},
-                                         {w.stride_height, w.stride_width}, {rows, columns});
-                 }},
+      overloaded{
+          [&](const Input&) { return in[0]; },
+          [&](const Conv2d& c) {
+            return activated(convolved(in[0], t.filter, t.bias, c.window, 1), c.activation);
+          },
+          [&](const DepthwiseConv2d& d) {
+            return activated(convolved(in[0], t.filter, t.bias, d.window, in[0].size(1)), d.activation);
+          },
+          [&](const FullyConnected& f) {
+            // The runtime flattens height, width, channels in this order.
+            const at::Tensor flat = in[0].permute({0, 2, 3, 1}).reshape({in[0].size(0), -1});
+            return activated(at::linear(flat, t.filter, t.bias), f.activation)
+                .reshape({in[0].size(0), -1, 1, 1});
+          },
+          [&](const BatchNorm& b) {
+            return at::batch_norm(in[0], t.gamma, t.beta, t.mean, t.variance, training, kBatchNormMomentum,
+                                  b.epsilon, false);
+          },
+          [&](const Activate& a) { return activated(in[0], a.activation); },
+          [&](const Add& a) { return activated(in[0] + in[1], a.activation); },
+          [&](const Mul&) { return in[0] * in[1]; },
+          [&](const AveragePool2d& p) { return averaged(in[0], p.window); },
+          [&](const MaxPool2d& p) {
+            const Window& w = p.window;
+            at::Tensor x = in[0];
+            if (!(w.padding == Padding{})) {
+              const Padding& pad = w.padding;
+              x = at::constant_pad_nd(x, {pad.left, pad.right, pad.top, pad.bottom}, -INFINITY);
+            }
+            return at::max_pool2d(x, {w.kernel_height, w.kernel_width}, {w.stride_height, w.stride_width});
+          }},
       node.op);
 }
 

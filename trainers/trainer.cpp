@@ -155,12 +155,29 @@ std::string fingerprint_of(const Graph& graph, const Samples& train, const Train
   return sha256(all.dump());
 }
 
+// What torch would answer with a message of its own, or not notice: images of another size pass through
+// convolutions.
+void check(const Samples& samples, const Graph& graph, std::string_view what) {
+  if (samples.shape != graph.input_shape()) {
+    throw Error(ExitCode::input, fmt::format("{} samples: found {}; accepted: {}, the network's input", what,
+                                             to_string(samples.shape), to_string(graph.input_shape())));
+  }
+  const std::int64_t classes = graph.output_shape().elements();
+  for (const std::int32_t label : samples.labels) {
+    if (label >= 0 && label < classes) continue;
+    throw Error(ExitCode::input,
+                fmt::format("{} samples: found label {}; accepted: 0 to {}", what, label, classes - 1));
+  }
+  if (samples.size() == 0)
+    throw Error(ExitCode::input, fmt::format("{} samples: found none; accepted: at least one", what));
+}
+
 void check(const Samples& train, const TrainOptions& o) {
-  if (train.size() < o.batch_size) {
-    throw Error(
-        ExitCode::config,
-        fmt::format("training: found {} samples for a batch of {}; accepted: at least one whole batch",
-                    train.size(), o.batch_size));
+  if (o.batch_size < 2 || train.size() < o.batch_size) {
+    throw Error(ExitCode::config,
+                fmt::format("training: found {} samples for batches of {}; accepted: batches of at least 2, "
+                            "and samples for at least one",
+                            train.size(), o.batch_size));
   }
 }
 
@@ -202,6 +219,8 @@ double run_epoch(GraphModule& module, NesterovSgd& optimizer, const Samples& tra
 Trained train(const Graph& graph, const Samples& train, const Samples& validation,
               const TrainOptions& options, const std::filesystem::path& checkpoint,
               const std::function<void(const EpochReport&)>& on_epoch) {
+  check(train, graph, "training");
+  check(validation, graph, "validation");
   check(train, options);
   at::set_num_threads(1);
   Random random(options.seed, {kInitialWeights});
@@ -226,6 +245,7 @@ Trained train(const Graph& graph, const Samples& train, const Samples& validatio
 }
 
 double accuracy(const Graph& graph, const Weights& weights, const Samples& samples) {
+  check(samples, graph, "measured");
   at::set_num_threads(1);
   Random random(0);
   GraphModule module(graph, random);

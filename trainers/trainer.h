@@ -14,11 +14,11 @@ namespace mcufit {
 // How a network learns: SGD with Nesterov momentum, a linear warm-up and a cosine down to zero.
 struct TrainOptions {
   std::int32_t epochs = 5;
-  std::int32_t batch_size = 64;
-  double learning_rate = 0.1;  // at its peak
+  std::int32_t batch_size = 128;
+  double learning_rate = 0.2;  // at its peak
   double warmup_epochs = 0.5;
   double momentum = 0.9;
-  double weight_decay = 1e-4;  // of filters; not of biases and batch-norm
+  double weight_decay = 5e-4;  // of filters; not of biases and batch-norm
   double label_smoothing = 0.0;
   bool horizontal_flip = true;
   std::int32_t shift_pixels = 0;  // random crops: each sample moves by up to this many pixels

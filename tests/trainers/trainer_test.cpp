@@ -2,17 +2,21 @@
 #include "trainers/trainer.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "blocks/builder.h"
 #include "blocks/family.h"
 #include "blocks/float_interpreter.h"
 #include "blocks/foundation/error.h"
+#include "blocks/foundation/files.h"
 #include "blocks/foundation/random.h"
 #include "tests/random_seed.h"
+#include "trainers/checkpoint.h"
 #include "trainers/graph_module.h"
 
 namespace mcufit {
@@ -38,10 +42,36 @@ Graph every_op() {
   return b.finish();
 }
 
-TEST(GraphModule, EqualsTheFloatInterpreter) {
+// Windows of every kind, and what lower() makes: biases and fused activations.
+Graph windows() {
+  Graph g{"windows", {{Input{{9, 8, 2}}, {}, {9, 8, 2}, "input"}}};
+  const auto put = [&](Op op, std::vector<NodeId> from) {
+    std::vector<Shape> shapes;
+    for (const NodeId id : from) shapes.push_back(g.node(id).shape);
+    const std::string name = fmt::format("node{}", g.size());
+    g.nodes.push_back({op, std::move(from), infer_shape(op, shapes, name), name});
+    return g.size() - 1;
+  };
+  NodeId x = put(Conv2d{4, {3, 2, 1, 1, {2, 0, 1, 1}}, true, Activation::relu6}, {0});
+  x = put(AveragePool2d{{3, 3, 1, 1, {1, 1, 1, 1}}}, {x});  // symmetric
+  x = put(DepthwiseConv2d{{2, 3, 1, 1, {1, 0, 0, 2}}, true, Activation::hard_sigmoid}, {x});
+  x = put(AveragePool2d{{2, 3, 2, 1, {1, 0, 0, 1}}}, {x});  // asymmetric
+  x = put(MaxPool2d{{3, 2, 1, 2, {2, 1, 0, 1}}}, {x});
+  x = put(AveragePool2d{{3, 1, 1, 1, {2, 2, 0, 0}}}, {x});  // beyond half a kernel
+  x = put(Mul{}, {x, put(Activate{Activation::sigmoid}, {x})});
+  x = put(Add{Activation::hard_swish}, {x, put(Activate{Activation::relu}, {x})});
+  put(FullyConnected{5, true, Activation::sigmoid}, {x});
+  return g;
+}
+
+class GraphModuleOf : public ::testing::TestWithParam<Graph (*)()> {};
+INSTANTIATE_TEST_SUITE_P(, GraphModuleOf, ::testing::Values(every_op, windows));
+
+TEST_P(GraphModuleOf, EqualsTheFloatInterpreter) {
   MCUFIT_TRACE_SEED();
   Random random(testing::seed());
-  const Graph graph = every_op();
+  const Graph graph = GetParam()();
+  verify(graph);
   GraphModule module(graph, random);
   Weights weights = module.weights();
   for (NodeWeights& w : weights.nodes) {
@@ -50,6 +80,12 @@ TEST(GraphModule, EqualsTheFloatInterpreter) {
     for (float& v : w.bias) v = static_cast<float>(random.unit() - 0.5);
   }
   module.set_weights(weights);
+  const Weights back = module.weights();
+  for (std::size_t i = 0; i < weights.nodes.size(); ++i) {
+    EXPECT_EQ(back.nodes[i].filter, weights.nodes[i].filter);
+    EXPECT_EQ(back.nodes[i].bias, weights.nodes[i].bias);
+    EXPECT_EQ(back.nodes[i].mean, weights.nodes[i].mean);
+  }
   std::vector<float> input(static_cast<std::size_t>(graph.input_shape().elements()));
   for (float& v : input) v = static_cast<float>(random.unit());
   const at::Tensor image = at::tensor(input).reshape({1, 9, 8, 2}).permute({0, 3, 1, 2});
@@ -142,6 +178,44 @@ TEST_F(Training, GoesOnFromItsCheckpointToTheSameWeights) {
   epochs = 0;
   train(graph_, train_, validation_, other, folder_ / "checkpoint", [&](const EpochReport&) { ++epochs; });
   EXPECT_EQ(epochs, 4);
+}
+
+TEST_F(Training, ADamagedCheckpointIsNotTaken) {
+  const fs::path path = folder_ / "checkpoint";
+  const std::vector<at::Tensor> saved{at::ones({3})};
+  write_checkpoint(path, "fingerprint", 2, saved);
+  const std::string good = read_file(path);
+  const std::vector<at::Tensor> found{at::zeros({3})};
+  const auto refused = [&](const std::string& content) {
+    write_file(path, content);
+    EXPECT_EQ(read_checkpoint(path, "fingerprint", found), 0) << content;
+    EXPECT_EQ(found[0].sum().item<float>(), 0);
+  };
+  for (std::size_t length = 0; length < good.size(); length += 7) refused(good.substr(0, length));
+  const auto line = good.find('\n');
+  for (const char* key : {"epoch", "fingerprint", "sha256"}) {
+    for (const nlohmann::json& wrong :
+         {nlohmann::json(7), nlohmann::json("7"), nlohmann::json(-2.5), nlohmann::json()}) {
+      auto header = nlohmann::json::parse(good.substr(0, line));
+      header[key] = wrong;
+      refused(header.dump() + good.substr(line));
+    }
+  }
+  write_file(path, good);
+  EXPECT_EQ(read_checkpoint(path, "fingerprint", found), 2);
+  EXPECT_EQ(found[0].sum().item<float>(), 3);
+}
+
+TEST_F(Training, SamplesMustFitTheGraph) {
+  Samples wrong = train_;
+  wrong.shape = {4, 16, 1};
+  EXPECT_THAT([&] { train(graph_, wrong, validation_, options(), "", {}); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("found 4x16x1; accepted: 8x8x1")));
+  wrong = validation_;
+  wrong.labels[3] = 2;
+  EXPECT_THAT([&] { train(graph_, train_, wrong, options(), "", {}); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("found label 2; accepted: 0 to 1")));
+  EXPECT_THROW(accuracy(graph_, zero_weights(graph_), wrong), Error);
 }
 
 TEST_F(Training, DivergenceIsAnError) {
