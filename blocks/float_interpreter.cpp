@@ -67,7 +67,7 @@ struct Evaluation {
   const NodeWeights& weights;
   const Shape& in_shape;
   const Tensor& in;
-  const Tensor* second;
+  const Tensor& second;  // the first again where there is one input
   Tensor& out;
 
   void operator()(const Input&) const {}
@@ -123,11 +123,11 @@ struct Evaluation {
   }
 
   void operator()(const Add& a) const {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = activated(in[i] + (*second)[i], a.activation);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = activated(in[i] + second[i], a.activation);
   }
 
   void operator()(const Mul&) const {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = in[i] * (*second)[i % second->size()];
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = in[i] * second[i % second.size()];
   }
 
   void operator()(const AveragePool2d& p) const {
@@ -162,8 +162,7 @@ std::vector<std::vector<float>> interpret(const Graph& graph, const Weights& wei
   for (std::size_t id = 1; id < values.size(); ++id) {
     const Node& node = graph.nodes[id];
     const auto first = static_cast<std::size_t>(node.inputs[0]);
-    const Tensor* second =
-        node.inputs.size() > 1 ? &values[static_cast<std::size_t>(node.inputs[1])] : nullptr;
+    const Tensor& second = values[static_cast<std::size_t>(node.inputs.back())];
     values[id].resize(static_cast<std::size_t>(node.shape.elements()));
     std::visit(
         Evaluation{node, weights.nodes[id], graph.nodes[first].shape, values[first], second, values[id]},

@@ -2,10 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <limits>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -14,53 +12,9 @@
 #include <vector>
 
 #include "blocks/foundation/error.h"
+#include "blocks/foundation/json_document.h"
 
 namespace mcufit {
-
-// One fault of a configuration file.
-struct Problem {
-  std::string pointer;    // JSON pointer: "/limits/flash_bytes"
-  std::int64_t line = 0;  // 1-based; 0 where unknown
-  std::int64_t column = 0;
-  std::string message;  // "found -1; accepted: an integer in [1, 2147483648]"
-};
-
-// All faults of one file; what() lists them, one a line: "file:line:column: /pointer: message".
-class ConfigError : public Error {
- public:
-  ConfigError(std::string file, std::vector<Problem> problems);
-  const std::string& file() const { return file_; }
-  const std::vector<Problem>& problems() const { return problems_; }
-
- private:
-  std::string file_;
-  std::vector<Problem> problems_;
-};
-
-inline constexpr std::int64_t kMostConfigBytes = 4 << 20;
-inline constexpr int kMostConfigDepth = 64;
-
-// A parsed file that remembers where each value stands. Comments, duplicate keys, NaN, nesting deeper than
-// kMostConfigDepth and files over kMostConfigBytes (unread) are refused with ConfigError.
-class JsonDocument {
- public:
-  static JsonDocument parse(std::string text, std::string name);
-  static JsonDocument read(const std::filesystem::path& path);
-
-  const nlohmann::json& value() const { return value_; }
-  const std::string& name() const { return name_; }
-  const std::string& text() const { return text_; }
-  Problem at(std::string pointer, std::string message) const;  // with line and column filled in
-
- private:
-  struct Mark {
-    std::int64_t line, column;
-  };
-  friend class JsonBuilder;
-  nlohmann::json value_;
-  std::string name_, text_;
-  std::map<std::string, Mark, std::less<>> marks_;
-};
 
 struct IntegerRange {
   std::int64_t minimum = std::numeric_limits<std::int64_t>::min();

@@ -43,6 +43,9 @@ bool is_numeric_cell(std::string_view cell) {
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& known) {
   constexpr std::size_t kLongestCompared = 64;  // a longer "name" is no typing slip
   if (known.empty() || name.size() > kLongestCompared) return "";
+  for (const std::string& k : known) {  // an abbreviation: "flash" for "flash_bytes"
+    if (name.size() >= 3 && k.starts_with(name)) return fmt::format("; did you mean '{}'?", k);
+  }
   const auto nearest = std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
     return edit_distance(name, a) < edit_distance(name, b);
   });

@@ -8,8 +8,8 @@
 
 namespace mcufit {
 
-// "; did you mean 'alpha'?" for the known name nearest to `name` (at most a third of its letters differ),
-// else "".
+// "; did you mean 'alpha'?" for the known name that `name` abbreviates, or else the nearest (at most a third
+// of its letters differ); "" where there is none.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& known);
 
 // "a, b, c".

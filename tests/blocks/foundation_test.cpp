@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 
 TEST(Text, NearNamesAreSuggested) {
   EXPECT_EQ(did_you_mean("alhpa", {"alpha", "beta"}), "; did you mean 'alpha'?");
+  EXPECT_EQ(did_you_mean("flash", {"ram_bytes", "flash_bytes"}), "; did you mean 'flash_bytes'?");
   EXPECT_EQ(did_you_mean("gamma", {"zoo", "fox"}), "");
   EXPECT_EQ(with_separators(-1234567), "-1,234,567");
   EXPECT_EQ(with_separators(123), "123");

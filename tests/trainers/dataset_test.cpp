@@ -107,5 +107,23 @@ TEST(Dataset, FashionMnistHasItsPublishedCounts) {
     EXPECT_EQ(std::count(test.labels.begin(), test.labels.end(), c), 1000);
 }
 
+TEST(Dataset, MnistIsLookedForInMcufitData) {
+  if (!fs::exists(data_folder() / "mnist"))
+    GTEST_SKIP() << (data_folder() / "mnist").string() << " does not exist";
+  const Dataset& data = dataset("mnist_10k");
+  EXPECT_EQ(data.train("").size(), 8000);
+  const Samples test = data.test("");
+  EXPECT_EQ(test.size(), 2000);
+  // The published counts of the 10,000, class by class.
+  const std::vector<std::int64_t> published{980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009};
+  const Samples train = data.train("");
+  for (std::int32_t c = 0; c < 10; ++c) {
+    const std::int64_t found = std::count(test.labels.begin(), test.labels.end(), c) +
+                               std::count(train.labels.begin(), train.labels.end(), c);
+    EXPECT_EQ(found, published[static_cast<std::size_t>(c)]) << c;
+  }
+  EXPECT_THAT([&] { data.train("/nowhere"); }, ThrowsMessage<Error>(HasSubstr("MCUFIT_DATA")));
+}
+
 }  // namespace
 }  // namespace mcufit
