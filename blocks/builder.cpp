@@ -56,6 +56,8 @@ NodeId GraphBuilder::global_average_pool(std::string_view name, NodeId from) {
   return append(name, AveragePool2d{Window{in.height, in.width, 1, 1, {}}}, {from});
 }
 
+NodeId GraphBuilder::softmax(std::string_view name, NodeId from) { return append(name, Softmax{}, {from}); }
+
 NodeId GraphBuilder::norm_act(std::string_view name, NodeId from, Activation activation) {
   const NodeId normed = batch_norm(std::string(name) + "_bn", from);
   if (activation == Activation::none) return normed;

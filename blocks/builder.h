@@ -28,6 +28,7 @@ class GraphBuilder {
   NodeId mul(std::string_view name, NodeId a, NodeId b);
   NodeId max_pool2d(std::string_view name, NodeId from, Window window);
   NodeId global_average_pool(std::string_view name, NodeId from);
+  NodeId softmax(std::string_view name, NodeId from);
 
   // Batch-norm and, unless it is `none`, an activation behind `from`.
   NodeId norm_act(std::string_view name, NodeId from, Activation activation);

@@ -151,6 +151,13 @@ struct Evaluation {
       return most;
     });
   }
+
+  void operator()(const Softmax& s) const {
+    const float largest = *std::max_element(in.begin(), in.end());
+    float sum = 0;
+    for (std::size_t i = 0; i < out.size(); ++i) sum += out[i] = std::exp(s.beta * (in[i] - largest));
+    for (float& value : out) value /= sum;
+  }
 };
 
 }  // namespace

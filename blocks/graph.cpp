@@ -112,7 +112,8 @@ std::string_view op_name(const Op& op) {
                                [](const Add&) -> std::string_view { return "add"; },
                                [](const Mul&) -> std::string_view { return "mul"; },
                                [](const AveragePool2d&) -> std::string_view { return "average_pool2d"; },
-                               [](const MaxPool2d&) -> std::string_view { return "max_pool2d"; }},
+                               [](const MaxPool2d&) -> std::string_view { return "max_pool2d"; },
+                               [](const Softmax&) -> std::string_view { return "softmax"; }},
                     op);
 }
 
@@ -139,7 +140,11 @@ Shape infer_shape(const Op& op, const std::vector<Shape>& inputs, std::string_vi
                                to_string(inputs[0]), to_string(inputs[1]), inputs[0].channels));
           },
           [&](const AveragePool2d& p) { return slide(p.window, inputs[0], inputs[0].channels, name); },
-          [&](const MaxPool2d& p) { return slide(p.window, inputs[0], inputs[0].channels, name); }},
+          [&](const MaxPool2d& p) { return slide(p.window, inputs[0], inputs[0].channels, name); },
+          [&](const Softmax&) {
+            if (inputs[0].pixels() == 1) return inputs[0];
+            refuse(name, fmt::format("found a softmax over {}; accepted: 1x1xC", to_string(inputs[0])));
+          }},
       op);
 }
 
@@ -187,6 +192,7 @@ nlohmann::json to_json(const Graph& graph) {
                           [&](const auto& op) {
                             if constexpr (requires { op.window; }) j.update(window_json(op.window));
                             if constexpr (requires { op.bias; }) j["bias"] = op.bias;
+                            if constexpr (requires { op.beta; }) j["beta"] = op.beta;
                             if constexpr (requires { op.activation; })
                               j["activation"] = to_string(op.activation);
                           }},

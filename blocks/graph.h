@@ -99,9 +99,13 @@ struct MaxPool2d {
   Window window;
   bool operator==(const MaxPool2d&) const = default;
 };
+struct Softmax {  // over the channels of a 1x1xC tensor: exp(beta * x) / sum of exp(beta * x)
+  float beta = 1.0F;
+  bool operator==(const Softmax&) const = default;
+};
 
 using Op = std::variant<Input, Conv2d, DepthwiseConv2d, FullyConnected, BatchNorm, Activate, Add, Mul,
-                        AveragePool2d, MaxPool2d>;
+                        AveragePool2d, MaxPool2d, Softmax>;
 
 std::string_view op_name(const Op& op);  // TFLite's lower-case name: "depthwise_conv2d"
 

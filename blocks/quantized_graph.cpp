@@ -20,6 +20,12 @@ constexpr std::int64_t kMostSum = std::numeric_limits<std::int32_t>::max() - 512
 // So that sums over a pooling window of int8 fit 32 bits.
 constexpr std::int64_t kMostPooledPixels = std::int64_t{1} << 23;
 
+// Of the differences that a softmax exponentiates: TensorFlow Lite's kScaledDiffIntegerBits.
+constexpr int kSoftmaxIntegerBits = 5;
+
+// So that dividing by the sum of their exponentials, each at most 1, needs no shift beyond 31 bits.
+constexpr std::int32_t kMostSoftmaxChannels = 511;
+
 [[noreturn]] void refuse(const Node& node, const std::string& message) {
   throw Error(ExitCode::input, fmt::format("{} ({}): {}", node.name, op_name(node.op), message));
 }
@@ -27,7 +33,7 @@ constexpr std::int64_t kMostPooledPixels = std::int64_t{1} << 23;
 [[noreturn]] void refuse_op(const Node& node) {
   refuse(node,
          "has no int8 form yet; supported: conv2d, depthwise_conv2d, fully_connected, add, average_pool2d, "
-         "max_pool2d; try a family without this op");
+         "max_pool2d, softmax; try a family without this op");
 }
 
 void check_scale(const Node& node, std::string_view what, float scale) {
@@ -136,6 +142,47 @@ void check_add(const QuantizedGraph& graph, NodeId id, Activation activation) {
   }
 }
 
+FixedPoint nearest_fixed_point(double real_multiplier) {
+  constexpr std::int64_t kOne = std::int64_t{1} << 31;
+  int shift = 0;
+  auto multiplier =
+      static_cast<std::int64_t>(std::round(std::frexp(real_multiplier, &shift) * static_cast<double>(kOne)));
+  if (multiplier == kOne) {  // rounded up to a power of two
+    multiplier /= 2;
+    ++shift;
+  }
+  if (shift < -31) return {};
+  return {static_cast<std::int32_t>(multiplier), shift};
+}
+
+// beta * input scale in units of the last place of Q5.26, limited as TensorFlow Lite limits it.
+double softmax_multiplier(const QuantizedGraph& graph, NodeId id) {
+  constexpr double kOne = 1 << (31 - kSoftmaxIntegerBits);
+  constexpr double kMost = std::numeric_limits<std::int32_t>::max();
+  const Node& node = graph.graph.node(id);
+  const double beta = std::get<Softmax>(node.op).beta;
+  return std::min(beta * double{graph.node(node.inputs[0]).output.scale} * kOne, kMost);
+}
+
+void check_softmax(const QuantizedGraph& graph, NodeId id) {
+  const Node& node = graph.graph.node(id);
+  const Quantization& output = graph.node(id).output;
+  check_unweighted(node, graph.node(id));
+  if (output != kSoftmaxOutput) {
+    refuse(node, fmt::format("found output scale {} and zero point {}; accepted: 1/256 and -128",
+                             output.scale, output.zero_point));
+  }
+  if (node.shape.channels > kMostSoftmaxChannels) {
+    refuse(node,
+           fmt::format("found {} channels; accepted: up to {}", node.shape.channels, kMostSoftmaxChannels));
+  }
+  const float beta = std::get<Softmax>(node.op).beta;
+  if (!std::isfinite(beta) || softmax_multiplier(graph, id) <= 1) {
+    refuse(node, fmt::format("found beta {} and input scale {}; accepted: a finite product above 2^-26", beta,
+                             graph.node(node.inputs[0]).output.scale));
+  }
+}
+
 }  // namespace
 
 void verify(const QuantizedGraph& graph) {
@@ -156,6 +203,7 @@ void verify(const QuantizedGraph& graph) {
                           [&](const Add& a) { check_add(graph, id, a.activation); },
                           [&](const AveragePool2d& p) { check_pool(graph, id, p.window); },
                           [&](const MaxPool2d& p) { check_pool(graph, id, p.window); },
+                          [&](const Softmax&) { check_softmax(graph, id); },
                           [&](const BatchNorm&) { refuse_op(node); },
                           [&](const Activate&) { refuse_op(node); }, [&](const Mul&) { refuse_op(node); }},
                node.op);
@@ -191,16 +239,7 @@ FixedPoint to_fixed_point(double real_multiplier) {
     throw Error(ExitCode::input,
                 fmt::format("requantization: found multiplier {}; accepted: [0, 2^30)", real_multiplier));
   }
-  constexpr std::int64_t kOne = std::int64_t{1} << 31;
-  int shift = 0;
-  auto multiplier =
-      static_cast<std::int64_t>(std::round(std::frexp(real_multiplier, &shift) * static_cast<double>(kOne)));
-  if (multiplier == kOne) {  // rounded up to a power of two
-    multiplier /= 2;
-    ++shift;
-  }
-  if (shift < -31) return {};
-  return {static_cast<std::int32_t>(multiplier), shift};
+  return nearest_fixed_point(real_multiplier);
 }
 
 std::vector<FixedPoint> channel_multipliers(const QuantizedGraph& graph, NodeId id) {
@@ -222,6 +261,15 @@ AddMultipliers add_multipliers(const QuantizedGraph& graph, NodeId id) {
   const double twice_larger = 2 * std::max(scale1, scale2);
   return {to_fixed_point(scale1 / twice_larger), to_fixed_point(scale2 / twice_larger),
           to_fixed_point(twice_larger / (kLeftShift * double{graph.node(id).output.scale}))};
+}
+
+SoftmaxScaling softmax_scaling(const QuantizedGraph& graph, NodeId id) {
+  constexpr double kMostDifference = (1 << kSoftmaxIntegerBits) - 1;
+  constexpr double kOne = 1 << (31 - kSoftmaxIntegerBits);
+  const FixedPoint input = nearest_fixed_point(softmax_multiplier(graph, id));
+  // So that the shifted difference stays in range; no difference of two int8 is below -255.
+  const double radius = std::floor(std::ldexp(kMostDifference * kOne, -input.shift));
+  return {input, -static_cast<std::int32_t>(std::min(radius, 255.0))};
 }
 
 }  // namespace mcufit

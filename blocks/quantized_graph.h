@@ -35,8 +35,9 @@ struct QuantizedGraph {
 };
 
 // Throws Error(input) naming the node when a length, scale, zero point or filter value is not as described
-// above, when a pooling's output scale differs from its input's, when some input could overflow an int32 sum
-// (left shift of the requantization included), or when an op or activation has no int8 form yet.
+// above, when a pooling's output scale differs from its input's or a softmax's is not 1/256, when some input
+// could overflow an int32 sum (left shift of the requantization included), or when an op or activation has no
+// int8 form yet.
 void verify(const QuantizedGraph& graph);
 
 // The int8 values between which a fused activation keeps its output: relu6 clamps to [zero point, zero point
@@ -66,5 +67,16 @@ struct AddMultipliers {
   FixedPoint input1, input2, output;
 };
 AddMultipliers add_multipliers(const QuantizedGraph& graph, NodeId id);
+
+// The constants of an int8 softmax (TensorFlow Lite, 5 integer bits): differences to the largest input become
+// Q5.26 by a multiplier and a left shift; below least_difference, at most 0, their exponential counts as 0.
+struct SoftmaxScaling {
+  FixedPoint input;
+  std::int32_t least_difference = 0;
+};
+SoftmaxScaling softmax_scaling(const QuantizedGraph& graph, NodeId id);
+
+// What a softmax gives: 256 steps over [0, 1).
+inline constexpr Quantization kSoftmaxOutput{1.0F / 256, -128};
 
 }  // namespace mcufit

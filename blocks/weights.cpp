@@ -58,7 +58,8 @@ NodeWeights expected(const Graph& graph, const Node& node) {
           },
           [](const Input&) { return NodeWeights{}; }, [](const Activate&) { return NodeWeights{}; },
           [](const Add&) { return NodeWeights{}; }, [](const Mul&) { return NodeWeights{}; },
-          [](const AveragePool2d&) { return NodeWeights{}; }, [](const MaxPool2d&) { return NodeWeights{}; }},
+          [](const AveragePool2d&) { return NodeWeights{}; }, [](const MaxPool2d&) { return NodeWeights{}; },
+          [](const Softmax&) { return NodeWeights{}; }},
       node.op);
 }
 

@@ -18,7 +18,7 @@ std::int64_t filter_elements(const Graph& graph, const Node& node) {
                  [&](const Input& op) { return none(op); }, [&](const BatchNorm& op) { return none(op); },
                  [&](const Activate& op) { return none(op); }, [&](const Add& op) { return none(op); },
                  [&](const Mul& op) { return none(op); }, [&](const AveragePool2d& op) { return none(op); },
-                 [&](const MaxPool2d& op) { return none(op); }},
+                 [&](const MaxPool2d& op) { return none(op); }, [&](const Softmax& op) { return none(op); }},
       node.op);
 }
 
@@ -28,7 +28,8 @@ bool has_bias(const Op& op) {
                  [](const FullyConnected& f) { return f.bias; }, [](const Input&) { return false; },
                  [](const BatchNorm&) { return false; }, [](const Activate&) { return false; },
                  [](const Add&) { return false; }, [](const Mul&) { return false; },
-                 [](const AveragePool2d&) { return false; }, [](const MaxPool2d&) { return false; }},
+                 [](const AveragePool2d&) { return false; }, [](const MaxPool2d&) { return false; },
+                 [](const Softmax&) { return false; }},
       op);
 }
 
@@ -38,7 +39,8 @@ bool works_in_place(const Op& op) {
                  [](const Add&) { return true; }, [](const Mul&) { return true; },
                  [](const Input&) { return false; }, [](const Conv2d&) { return false; },
                  [](const DepthwiseConv2d&) { return false; }, [](const FullyConnected&) { return false; },
-                 [](const AveragePool2d&) { return false; }, [](const MaxPool2d&) { return false; }},
+                 [](const AveragePool2d&) { return false; }, [](const MaxPool2d&) { return false; },
+                 [](const Softmax&) { return false; }},
       op);
 }
 

@@ -24,7 +24,7 @@ NodeLayout weighted(const Graph& lowered, NodeId id, std::int64_t step_bytes) {
 [[noreturn]] void refuse(const Node& node) {
   throw Error(ExitCode::input,
               fmt::format("{}: the runtime has no int8 kernel for {} yet; supported: conv2d, "
-                          "depthwise_conv2d, fully_connected, add, average_pool2d, max_pool2d, "
+                          "depthwise_conv2d, fully_connected, add, average_pool2d, max_pool2d, softmax, "
                           "with relu or relu6 fused",
                           node.name, op_name(node.op)));
 }
@@ -42,6 +42,7 @@ NodeLayout node_layout(const Graph& lowered, NodeId id) {
           [](const Add&) { return NodeLayout{.step_bytes = MCUFIT_ADD_S8_STEP_BYTES}; },
           [](const AveragePool2d&) { return NodeLayout{.step_bytes = MCUFIT_POOL2D_S8_STEP_BYTES}; },
           [](const MaxPool2d&) { return NodeLayout{.step_bytes = MCUFIT_POOL2D_S8_STEP_BYTES}; },
+          [](const Softmax&) { return NodeLayout{.step_bytes = MCUFIT_SOFTMAX_S8_STEP_BYTES}; },
           [&](const BatchNorm&) -> NodeLayout { refuse(node); },
           [&](const Activate&) -> NodeLayout { refuse(node); },
           [&](const Mul&) -> NodeLayout { refuse(node); }},
@@ -57,6 +58,7 @@ std::optional<std::string_view> kernel_of(const Node& node) {
                                [](const Add&) -> Kernel { return "add_s8"; },
                                [](const AveragePool2d&) -> Kernel { return "average_pool2d_s8"; },
                                [](const MaxPool2d&) -> Kernel { return "max_pool2d_s8"; },
+                               [](const Softmax&) -> Kernel { return "softmax_s8"; },
                                [&](const BatchNorm&) -> Kernel { refuse(node); },
                                [&](const Activate&) -> Kernel { refuse(node); },
                                [&](const Mul&) -> Kernel { refuse(node); }},

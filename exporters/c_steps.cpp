@@ -90,6 +90,13 @@ std::string text_of(const mcufit_pool2d_s8_step& s) {
       text_of(s.input), text_of(s.output), text_of(s.window), s.output_min, s.output_max);
 }
 
+std::string text_of(const mcufit_softmax_s8_step& s) {
+  return fmt::format(
+      "    .input_offset = {}, .output_offset = {},\n    .multiplier = {}, .channels = {},\n"
+      "    .least_difference = {}, .shift = {}",
+      s.input_offset, s.output_offset, s.multiplier, s.channels, s.least_difference, s.shift);
+}
+
 // The parts of a StepText that depend on the kind of step.
 struct Body {
   std::string_view type;
@@ -118,6 +125,9 @@ Body body_of(const RuntimeStep& step, std::string_view node) {
           },
           [&](const MaxPool2dStep& s) {
             return Body{"mcufit_pool2d_s8_step", text_of(s.fields), nullptr, s.end};
+          },
+          [&](const SoftmaxStep& s) {
+            return Body{"mcufit_softmax_s8_step", text_of(s.fields), nullptr, s.end};
           },
       },
       step);

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
+#include "exporters/runtime/mcufit_exponential.h"
 #include "exporters/runtime/mcufit_rounding.h"
 
 namespace mcufit {
@@ -40,6 +42,7 @@ void each_tap(const Window& w, const Shape& in, std::int32_t oy, std::int32_t ox
 struct Constants {
   std::vector<FixedPoint> channels;
   AddMultipliers add;
+  SoftmaxScaling softmax;
 };
 
 std::vector<Constants> constants_of(const QuantizedGraph& graph) {
@@ -48,6 +51,7 @@ std::vector<Constants> constants_of(const QuantizedGraph& graph) {
     Constants& c = constants[static_cast<std::size_t>(id)];
     if (!graph.node(id).filter_scales.empty()) c.channels = channel_multipliers(graph, id);
     if (std::holds_alternative<Add>(graph.graph.node(id).op)) c.add = add_multipliers(graph, id);
+    if (std::holds_alternative<Softmax>(graph.graph.node(id).op)) c.softmax = softmax_scaling(graph, id);
   }
   return constants;
 }
@@ -141,6 +145,25 @@ class Evaluation {
       });
       return largest;
     });
+  }
+
+  void operator()(const Softmax&) const {
+    const Tensor& x = *in_[0].values;
+    const std::int32_t largest = *std::max_element(x.begin(), x.end());
+    // Empty where the input is so far below the largest that it counts as nothing.
+    const auto exponential = [&](std::int8_t value) -> std::optional<std::int32_t> {
+      const std::int32_t difference = value - largest;
+      if (difference < constants_.softmax.least_difference) return std::nullopt;
+      return mcufit_exp_on_negative(rescale(difference, constants_.softmax.input));
+    };
+    std::int32_t sum = 0;
+    for (const std::int8_t value : x)
+      sum += mcufit_rounding_shift_right(exponential(value).value_or(0), MCUFIT_SOFTMAX_SUM_BITS);
+    const mcufit_reciprocal scale = mcufit_reciprocal_of(sum, MCUFIT_SOFTMAX_SUM_BITS);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const auto e = exponential(x[i]);
+      (*out_)[i] = e ? mcufit_softmax_output(*e, scale) : std::int8_t{-128};
+    }
   }
 
   // verify() lets none of these through.

@@ -168,6 +168,7 @@ QuantizedGraph quantize(const Lowered& lowered, const Ranges& ranges, Quantizati
                    [&](const Add&) { return quantize_add(node, range, scale(0), scale(1)); },
                    [&](const AveragePool2d&) { return as_input(); },
                    [&](const MaxPool2d&) { return as_input(); },
+                   [&](const Softmax&) { return unweighted(kSoftmaxOutput); },
                    [&](const BatchNorm&) { return own(); },  // verify() below refuses these three
                    [&](const Activate&) { return own(); }, [&](const Mul&) { return own(); }},
         node.op));

@@ -126,6 +126,18 @@ mcufit_fully_connected_s8_step fully_connected_of(const Source& source, Activati
           .requantization = requantization_of(source, activation)};
 }
 
+mcufit_softmax_s8_step softmax_of(const Source& source) {
+  const SoftmaxScaling scaling = softmax_scaling(source.graph, source.id);
+  return {.input_offset = narrow<std::int32_t>(source, "an arena offset of",
+                                               source.plan.placement(source.input()).offset),
+          .output_offset =
+              narrow<std::int32_t>(source, "an arena offset of", source.plan.placement(source.id).offset),
+          .multiplier = scaling.input.multiplier,
+          .channels = extent(source, source.node().shape.channels),
+          .least_difference = static_cast<std::int16_t>(scaling.least_difference),
+          .shift = static_cast<std::int8_t>(scaling.input.shift)};
+}
+
 mcufit_add_s8_step add_of(const Source& source, Activation activation) {
   const AddMultipliers m = add_multipliers(source.graph, source.id);
   const mcufit_requantization output = requantization_of(source, activation);
@@ -152,7 +164,7 @@ mcufit_add_s8_step add_of(const Source& source, Activation activation) {
       ExitCode::input,
       fmt::format(
           "{}: the runtime has no kernel for {}; supported: conv2d, depthwise_conv2d, fully_connected, "
-          "add, average_pool2d, max_pool2d",
+          "add, average_pool2d, max_pool2d, softmax",
           node.name, op_name(node.op)));
 }
 
@@ -192,6 +204,9 @@ RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeI
                  [&](const MaxPool2d& p) -> RuntimeStep {
                    return MaxPool2dStep{pool_of(source, p.window), rows};
                  },
+                 [&](const Softmax&) -> RuntimeStep {
+                   return SoftmaxStep{softmax_of(source), rows};
+                 },
                  [&](const Input&) -> RuntimeStep { refuse(node); },
                  [&](const BatchNorm&) -> RuntimeStep { refuse(node); },
                  [&](const Activate&) -> RuntimeStep { refuse(node); },
@@ -223,7 +238,8 @@ void run_step(const RuntimeStep& step, std::int8_t* arena, std::int16_t first, s
                  },
                  [&](const AddStep& s) { mcufit_add_s8(&s.fields, arena, first, end); },
                  [&](const AveragePool2dStep& s) { mcufit_average_pool2d_s8(&s.fields, arena, first, end); },
-                 [&](const MaxPool2dStep& s) { mcufit_max_pool2d_s8(&s.fields, arena, first, end); }},
+                 [&](const MaxPool2dStep& s) { mcufit_max_pool2d_s8(&s.fields, arena, first, end); },
+                 [&](const SoftmaxStep& s) { mcufit_softmax_s8(&s.fields, arena, first, end); }},
       step);
 }
 

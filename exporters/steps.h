@@ -49,9 +49,13 @@ struct MaxPool2dStep {
   mcufit_pool2d_s8_step fields;
   std::int16_t end;  // output rows
 };
+struct SoftmaxStep {
+  mcufit_softmax_s8_step fields;
+  std::int16_t end;  // rows
+};
 
 using RuntimeStep = std::variant<Conv2dStep, DepthwiseConv2dStep, FullyConnectedStep, AddStep,
-                                 AveragePool2dStep, MaxPool2dStep>;
+                                 AveragePool2dStep, MaxPool2dStep, SoftmaxStep>;
 
 // The step that executes node `id`, which is not the input. This is the one derivation of step fields: the C
 // emitter prints what the host runs. Throws Error(input) naming the node when the runtime has no kernel for

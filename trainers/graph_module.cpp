@@ -117,7 +117,7 @@ GraphModule::GraphModule(const Graph& graph, Random& random) : graph_(graph), no
                             t.variance = at::ones({out});
                           },
                           [](const Input&) {}, [](const Activate&) {}, [](const Add&) {}, [](const Mul&) {},
-                          [](const AveragePool2d&) {}, [](const MaxPool2d&) {}},
+                          [](const AveragePool2d&) {}, [](const MaxPool2d&) {}, [](const Softmax&) {}},
                node.op);
   }
 }
@@ -155,7 +155,8 @@ at::Tensor GraphModule::apply(const Node& node, const Tensors& t, const std::vec
               x = at::constant_pad_nd(x, {pad.left, pad.right, pad.top, pad.bottom}, -INFINITY);
             }
             return at::max_pool2d(x, {w.kernel_height, w.kernel_width}, {w.stride_height, w.stride_width});
-          }},
+          },
+          [&](const Softmax& s) { return at::softmax(in[0] * s.beta, 1); }},
       node.op);
 }
 

@@ -33,7 +33,7 @@ QuantizedGraph network(int more_layers) {
   x = b.add("add", x, branch);
   x = b.max_pool2d("max_pool", x, square_window(2, 2, 0));
   x = b.global_average_pool("average_pool", x);
-  b.fully_connected("classifier", x, 3);
+  b.softmax("softmax", b.fully_connected("classifier", x, 3));
   const Graph graph = b.finish();
   const Lowered lowered = lower(graph, zero_weights(graph));
   QuantizedGraph quantized{lowered.graph, {}};
@@ -44,6 +44,7 @@ QuantizedGraph network(int more_layers) {
     node.filter.resize(w.filter.size());
     if (!node.filter.empty()) node.filter_scales.assign(channels, 1.0F);
     node.bias.resize(w.bias.size());
+    if (std::holds_alternative<Softmax>(lowered.graph.node(id).op)) node.output = kSoftmaxOutput;
     quantized.nodes.push_back(std::move(node));
   }
   return quantized;

@@ -91,6 +91,16 @@ typedef struct {
   int8_t output_min, output_max;
 } mcufit_pool2d_s8_step;
 
+/* Softmax of each of `rows` stretches of `channels` bytes; the output's scale is 1/256, its zero point -128.
+ */
+typedef struct {
+  int32_t input_offset, output_offset; /* both contiguous */
+  int32_t multiplier;                  /* of differences to the largest input, to Q5.26 */
+  int16_t channels;
+  int16_t least_difference; /* inputs further below the largest count as nothing */
+  int8_t shift;             /* to the left */
+} mcufit_softmax_s8_step;
+
 /* Each computes output rows [first_row, end_row) of its step from input rows that are in the input's view. */
 void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
 void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int8_t *arena, int16_t first_row,
@@ -100,6 +110,9 @@ void mcufit_average_pool2d_s8(const mcufit_pool2d_s8_step *step, int8_t *arena, 
                               int16_t end_row);
 void mcufit_max_pool2d_s8(const mcufit_pool2d_s8_step *step, int8_t *arena, int16_t first_row,
                           int16_t end_row);
+
+/* Rows [first, end) of a softmax. */
+void mcufit_softmax_s8(const mcufit_softmax_s8_step *step, int8_t *arena, int16_t first, int16_t end);
 
 /* Outputs [first, end) of a fully-connected layer. */
 void mcufit_fully_connected_s8(const mcufit_fully_connected_s8_step *step, int8_t *arena, int16_t first,
@@ -131,6 +144,7 @@ static inline int32_t mcufit_row(const mcufit_view *view, int32_t row) {
 #define MCUFIT_FULLY_CONNECTED_S8_STEP_BYTES 32
 #define MCUFIT_ADD_S8_STEP_BYTES 64
 #define MCUFIT_POOL2D_S8_STEP_BYTES 52
+#define MCUFIT_SOFTMAX_S8_STEP_BYTES 20
 
 #ifdef __cplusplus
 }

@@ -115,6 +115,32 @@ TEST(QuantizedGraph, RefusesOpsAndActivationsWithoutIntegerForm) {
   expect_refused("mean", [](QuantizedGraph& g) { g.graph.nodes[2] = {Mul{}, {1, 1}, {2, 2, 2}, "mean"}; });
 }
 
+QuantizedGraph softmax_graph(std::int32_t channels, float beta, Quantization input, Quantization output) {
+  const Shape shape{1, 1, channels};
+  QuantizedGraph graph;
+  graph.graph.nodes = {{Input{shape}, {}, shape, "input"}, {Softmax{beta}, {0}, shape, "classes"}};
+  graph.nodes = {{input, {}, {}, {}}, {output, {}, {}, {}}};
+  return graph;
+}
+
+TEST(QuantizedGraph, SoftmaxHasOneOutputScale) {
+  EXPECT_NO_THROW(verify(softmax_graph(511, 1, {0.1F, 5}, kSoftmaxOutput)));
+  EXPECT_THROW(verify(softmax_graph(512, 1, {0.1F, 5}, kSoftmaxOutput)), Error);
+  EXPECT_THROW(verify(softmax_graph(4, 0, {0.1F, 5}, kSoftmaxOutput)), Error);
+  EXPECT_THROW(verify(softmax_graph(4, std::nanf(""), {0.1F, 5}, kSoftmaxOutput)), Error);
+  EXPECT_THROW(verify(softmax_graph(4, 1, {0.1F, 5}, {1.0F / 255, -128})), Error);
+  EXPECT_THROW(verify(softmax_graph(4, 1, {0x1p-26F, 5}, kSoftmaxOutput)), Error);
+}
+
+// A step of 1 is 2^26 in Q5.26; 31 of them are the most that 5 integer bits hold.
+TEST(QuantizedGraph, SoftmaxScaling) {
+  const SoftmaxScaling one = softmax_scaling(softmax_graph(4, 1, {1, 0}, kSoftmaxOutput), 1);
+  EXPECT_EQ(one.input, (FixedPoint{1 << 30, 27}));
+  EXPECT_EQ(one.least_difference, -15);  // 31 * 2^26 / 2^27, rounded down
+  EXPECT_EQ(softmax_scaling(softmax_graph(4, 1, {0.01F, 0}, kSoftmaxOutput), 1).least_difference, -255);
+  EXPECT_EQ(softmax_scaling(softmax_graph(4, 1, {1e9F, 0}, kSoftmaxOutput), 1).least_difference, 0);
+}
+
 TEST(QuantizedGraph, RefusesSumsThatCouldOverflow) {
   // 2^31 - 1 - 512 is the most: 256 * (1 + 2 + 3) of it may come from the filter.
   constexpr std::int32_t kMostBias = 2147483647 - 512 - 256 * 6;

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "tests/exporters/random_graphs.h"
 
 namespace mcufit {
@@ -102,6 +105,32 @@ TEST(Interpreter, MaxPoolIgnoresPadding) {
   const MaxPool2d op{square_window(3, 2, 1)};
   const auto graph = one_op({2, 2, 1}, {1, 0}, op, {{1, 0}, {}, {}, {}});
   EXPECT_EQ(interpret(graph, Bytes{-100, -90, -128, -95}).back(), (Bytes{-90}));
+}
+
+// The fixed-point exponential and reciprocal against the real ones, over scales from nearly flat to one-hot.
+TEST(Interpreter, SoftmaxStaysWithinOneStepOfFloat) {
+  const std::uint64_t seed = testing::test_seed();
+  for (int i = 0; i < 500; ++i) {
+    SCOPED_TRACE(testing::case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const auto channels = static_cast<std::int32_t>(random.between(1, 511));
+    const float beta = i % 2 == 0 ? 1.0F : 0.25F;
+    const QuantizedGraph graph = testing::single_op_graph(random, {1, 1, channels}, Softmax{beta});
+    const Bytes input = testing::random_bytes(random, channels);
+    const Bytes output = interpret(graph, input).back();
+    const double scale = double{beta} * double{graph.node(0).output.scale};
+    double sum = 0;
+    for (const std::int8_t x : input) sum += std::exp(scale * x);
+    for (std::size_t c = 0; c < input.size(); ++c) {
+      const double expected = std::min(256 * std::exp(scale * input[c]) / sum - 128, 127.0);
+      ASSERT_NEAR(output[c], expected, 0.51) << c;
+    }
+  }
+}
+
+TEST(Interpreter, SoftmaxOfOneChannelIsTheLargestOutput) {
+  EXPECT_EQ(interpret(one_op({1, 1, 1}, {1, 0}, Softmax{}, {kSoftmaxOutput, {}, {}, {}}), Bytes{-128}).back(),
+            (Bytes{127}));
 }
 
 TEST(Interpreter, ManySamplesGiveWhatEachGivesAlone) {

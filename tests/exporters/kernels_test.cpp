@@ -241,6 +241,27 @@ TEST(Kernels, FullyConnectedEqualsInterpreter) {
   }
 }
 
+// The kernel's arithmetic is the interpreter's; what may differ is which inputs count and where the bytes go.
+TEST(Kernels, SoftmaxEqualsInterpreter) {
+  const std::uint64_t seed = test_seed();
+  for (int i = 0; i < kCases; ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const Shape shape{1, 1, static_cast<std::int32_t>(random.between(1, i % 4 == 0 ? 511 : 20))};
+    const QuantizedGraph graph = single_op_graph(random, shape, Softmax{i % 2 == 0 ? 1.0F : 30.0F});
+    const MemoryPlan plan = stacked_plan(graph.graph);
+    const RuntimeStep step = make_step(graph, plan, 1);
+    const std::vector<std::int8_t> input = random_bytes(random, shape.elements());
+    std::vector<std::int8_t> arena = random_bytes(random, plan.arena_bytes + 7);
+    std::copy(input.begin(), input.end(), arena.begin());
+    std::vector<std::int8_t> expected = arena;
+    const std::vector<std::int8_t> output = interpret(graph, input).back();
+    std::copy(output.begin(), output.end(), expected.begin() + plan.placement(1).offset);
+    run_step(step, arena.data(), 0, 1);
+    ASSERT_EQ(arena, expected);
+  }
+}
+
 enum class AddOutput { apart, over_first, over_second };
 
 void check_add(Random& random, AddOutput where) {
