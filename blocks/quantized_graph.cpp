@@ -107,6 +107,10 @@ void check_weighted(const QuantizedGraph& graph, NodeId id, const NodeWeights& e
   check_length(node, "biases", q.bias.size(), expected.bias.size());
   check_length(node, "filter scales", q.filter_scales.size(), static_cast<std::size_t>(node.shape.channels));
   for (const float scale : q.filter_scales) check_scale(node, "filter scale", scale);
+  const bool one_scale = std::all_of(q.filter_scales.begin(), q.filter_scales.end(),
+                                     [&](float scale) { return scale == q.filter_scales.front(); });
+  if (q.one_filter_scale && !(one_scale && std::holds_alternative<FullyConnected>(node.op)))
+    refuse(node, "found one_filter_scale; accepted: on fully_connected nodes with equal filter scales");
   check_sums(graph, id);
 }
 
@@ -244,11 +248,13 @@ FixedPoint to_fixed_point(double real_multiplier) {
 
 std::vector<FixedPoint> channel_multipliers(const QuantizedGraph& graph, NodeId id) {
   const QuantizedNode& q = graph.node(id);
-  const double input_scale = graph.node(graph.graph.node(id).inputs[0]).output.scale;
+  const float input_scale = graph.node(graph.graph.node(id).inputs[0]).output.scale;
   std::vector<FixedPoint> multipliers;
   multipliers.reserve(q.filter_scales.size());
-  for (const double filter_scale : q.filter_scales) {
-    multipliers.push_back(to_fixed_point(input_scale * filter_scale / double{q.output.scale}));
+  for (const float filter_scale : q.filter_scales) {
+    const double product =
+        q.one_filter_scale ? double{input_scale * filter_scale} : double{input_scale} * double{filter_scale};
+    multipliers.push_back(to_fixed_point(product / double{q.output.scale}));
   }
   return multipliers;
 }

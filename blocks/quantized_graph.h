@@ -24,6 +24,11 @@ struct QuantizedNode {
   std::vector<std::int8_t> filter;
   std::vector<float> filter_scales;  // [output channel]
   std::vector<std::int32_t> bias;    // [output channel]
+
+  // Of a fully_connected node: all filter_scales are the one that TensorFlow Lite has for the whole filter.
+  // Its product with the input's scale is rounded to float then, as TensorFlow Lite Micro does it in this
+  // case alone.
+  bool one_filter_scale = false;
 };
 
 // A lowered graph with int8 activations and weights, in TensorFlow Lite's quantization scheme.
@@ -59,7 +64,7 @@ struct FixedPoint {
 FixedPoint to_fixed_point(double real_multiplier);
 
 // One multiplier per output channel of a conv2d, depthwise_conv2d or fully_connected node:
-// input scale * filter scale / output scale.
+// input scale * filter scale / output scale, in double but for one_filter_scale.
 std::vector<FixedPoint> channel_multipliers(const QuantizedGraph& graph, NodeId id);
 
 // The constants of an int8 add (TensorFlow Lite, left shift 20): each input and then the sum is rescaled.

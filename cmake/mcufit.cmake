@@ -75,6 +75,17 @@ ${entries}  }};
   target_sources(${target} PRIVATE ${generated})
 endfunction()
 
+# Compiles a FlatBuffers schema: mcufit_schema(TARGET x.fbs) gives the target's sources <x_generated.h>.
+function(mcufit_schema target schema)
+  get_filename_component(stem ${schema} NAME_WE)
+  set(folder ${PROJECT_BINARY_DIR}/generated/schema)
+  add_custom_command(OUTPUT ${folder}/${stem}_generated.h
+    COMMAND flatbuffers::flatc --cpp --scoped-enums -o ${folder} ${PROJECT_SOURCE_DIR}/${schema}
+    DEPENDS ${schema} VERBATIM)
+  target_sources(${target} PRIVATE ${folder}/${stem}_generated.h)
+  target_include_directories(${target} SYSTEM PUBLIC ${folder})
+endfunction()
+
 # A GoogleTest program for one layer: mcufit_test(NAME SOURCES ... LIBRARIES ...). ctest runs each of its tests alone, or with WHOLE all
 # in one process, where they share something that takes long to set up.
 function(mcufit_test name)

@@ -123,6 +123,23 @@ QuantizedGraph softmax_graph(std::int32_t channels, float beta, Quantization inp
   return graph;
 }
 
+// TensorFlow Lite Micro multiplies the scales of a layer with one filter scale in float, and only there.
+TEST(QuantizedGraph, OneFilterScaleMultipliesInFloat) {
+  const FullyConnected op{2, true};
+  QuantizedGraph graph;
+  graph.graph.nodes = {{Input{{1, 1, 1}}, {}, {1, 1, 1}, "input"}, {op, {0}, {1, 1, 2}, "classes"}};
+  graph.nodes = {{{0.1F, 0}, {}, {}, {}}, {{1, 0}, {1, 2}, {0.3F, 0.3F}, {0, 0}}};
+  const FixedPoint per_channel = channel_multipliers(graph, 1)[0];
+  EXPECT_EQ(per_channel, to_fixed_point(double{0.1F} * double{0.3F}));
+  graph.nodes[1].one_filter_scale = true;
+  EXPECT_NO_THROW(verify(graph));
+  const FixedPoint one = channel_multipliers(graph, 1)[1];
+  EXPECT_EQ(one, to_fixed_point(double{0.1F * 0.3F}));
+  EXPECT_NE(one, per_channel);
+  graph.nodes[1].filter_scales[1] = 0.2F;
+  EXPECT_THROW(verify(graph), Error);
+}
+
 TEST(QuantizedGraph, SoftmaxHasOneOutputScale) {
   EXPECT_NO_THROW(verify(softmax_graph(511, 1, {0.1F, 5}, kSoftmaxOutput)));
   EXPECT_THROW(verify(softmax_graph(512, 1, {0.1F, 5}, kSoftmaxOutput)), Error);
