@@ -158,9 +158,8 @@ class Source {
       const double product = double{input.scale} * double{node.filter_scales[i]};
       const double off = std::abs(product - double{bias.scales[i]}) / double{node.output.scale};
       if (!(off <= kBiasScaleTolerance))
-        refuse(
-            fmt::format("the bias's scale {} of channel {} is {}; accepted: input scale * filter scale, {}",
-                        bias.scales[i], i, bias.scales[i], product));
+        refuse(fmt::format("the bias's scale of channel {} is {}; accepted: input scale * filter scale, {}",
+                           i, bias.scales[i], product));
     }
   }
 

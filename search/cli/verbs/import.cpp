@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporters/tflite/import.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "blocks/foundation/files.h"
+#include "blocks/foundation/random.h"
+#include "blocks/foundation/text.h"
+#include "exporters/c_emitter.h"
+#include "exporters/interpreter.h"
+#include "exporters/test_vectors.h"
+#include "search/cli/report.h"
+#include "search/cli/verb.h"
+
+namespace mcufit {
+namespace {
+
+namespace po = boost::program_options;
+namespace fs = std::filesystem;
+
+constexpr std::size_t kSelfTestVectors = 2;
+constexpr std::int64_t kMostModelBytes = std::int64_t{256} << 20;
+
+// "Kws DS-CNN.tflite" as kws_ds_cnn, "8bit.tflite" as net_8bit.
+std::string package_name(const fs::path& model) {
+  std::string name = model.stem().string().substr(0, 40);
+  for (char& c : name) {
+    const auto letter = static_cast<unsigned char>(c);
+    c = std::isalnum(letter) != 0 ? static_cast<char>(std::tolower(letter)) : '_';
+  }
+  const bool starts_well = !name.empty() && std::isalpha(static_cast<unsigned char>(name.front())) != 0;
+  return starts_well && !name.starts_with("mcufit") ? name : "net_" + name;
+}
+
+std::vector<TestVector> random_vectors(const QuantizedGraph& graph, std::size_t count, std::uint64_t seed) {
+  std::vector<std::vector<std::int8_t>> inputs(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    Random random(seed, {i});
+    inputs[i].resize(static_cast<std::size_t>(graph.graph.input_shape().elements()));
+    for (std::int8_t& byte : inputs[i]) byte = static_cast<std::int8_t>(random.between(-128, 127));
+  }
+  const auto outputs = interpret_all(graph, inputs);
+  std::vector<TestVector> vectors;
+  for (std::size_t i = 0; i < count; ++i) vectors.push_back({inputs[i], outputs[i]});
+  return vectors;
+}
+
+void check_fit(const std::string& model, const Cost& cost, const Target& target) {
+  const Budget budget = derive(target, {});
+  const auto check = [&](const char* memory, std::int64_t needed, std::int64_t there) {
+    if (needed <= there) return;
+    throw Error(ExitCode::constraint_not_met,
+                fmt::format("{}: needs {} bytes of {}; accepted: the {} that {} leaves; try a larger target",
+                            model, with_separators(needed), memory, with_separators(there), target.name));
+  };
+  check("flash", cost.flash.total(), budget.flash_bytes);
+  check("RAM", cost.ram.total(), budget.ram_bytes);
+}
+
+std::string tensor_text(const Shape& shape, const Quantization& q) {
+  return fmt::format("{} int8 (scale {}, zero point {})", to_string(shape), q.scale, q.zero_point);
+}
+
+// What was imported and where it went.
+struct Imported {
+  QuantizedGraph graph;
+  Cost cost;
+  std::string name;
+  fs::path package, vectors;
+
+  std::string text(std::size_t vector_count, std::uint64_t seed) const {
+    const Graph& g = graph.graph;
+    return fmt::format("{}: {} nodes, {} MACs\n  input   {}\n  output  {}\n\n{}", name, g.size(),
+                       with_separators(cost.macs), tensor_text(g.input_shape(), graph.nodes.front().output),
+                       tensor_text(g.output_shape(), graph.nodes.back().output),
+                       ledger_table(cost.flash, cost.ram, nullptr)) +
+           fmt::format(
+               "\npackage  {}\nvectors  {} ({} random inputs, seed {})\nnext     mcufit validate {}\n",
+               package.string(), vectors.string(), vector_count, seed, package.string());
+  }
+
+  nlohmann::json json() const {
+    return {{"name", name},
+            {"graph", to_json(graph.graph)},
+            {"cost", to_json(cost)},
+            {"package", package.string()},
+            {"vectors", vectors.string()}};
+  }
+};
+
+class ImportVerb : public Verb {
+ public:
+  std::string_view name() const override { return "import"; }
+  std::string_view summary() const override {
+    return "makes a package of an int8 TensorFlow Lite model, byte for byte";
+  }
+  std::string_view usage() const override {
+    return "import MODEL.tflite --target NAME --output PACKAGE [options]";
+  }
+  std::string_view example() const override {
+    return "mcufit import model.tflite --target nrf52840 --output runs/model/package";
+  }
+  std::size_t most_arguments() const override { return 1; }
+
+  void add_options(po::options_description& options) const override {
+    options.add_options()("target", po::value<std::string>()->required(),
+                          "a target's name or file (`mcufit targets`)")(
+        "output", po::value<std::string>()->required(), "the package's folder; vectors.bin goes beside it")(
+        "name", po::value<std::string>(), "prefix of the package's symbols (default: the model file's name)")(
+        "vectors", po::value<int>()->default_value(16), "random inputs with the interpreter's outputs")(
+        "seed", po::value<std::uint64_t>()->default_value(1), "of the random inputs");
+  }
+
+  ExitCode run(const po::variables_map& options, const std::vector<std::string>& arguments) const override {
+    if (arguments.empty())
+      throw Error(ExitCode::usage, fmt::format("mcufit import: no model given; usage: mcufit {}", usage()));
+    const int count = options["vectors"].as<int>();
+    if (count < 1 || count > 10000)
+      throw Error(ExitCode::usage, fmt::format("--vectors: found {}; accepted: 1 to 10000", count));
+    const auto seed = options["seed"].as<std::uint64_t>();
+    const Target target = load_target(options["target"].as<std::string>());
+    const std::string content = read_file(arguments[0], kMostModelBytes);
+    Imported imported;
+    imported.name =
+        options.count("name") > 0 ? options["name"].as<std::string>() : package_name(arguments[0]);
+    check_package_name(imported.name);
+    imported.graph = import_tflite(content, fs::path(arguments[0]).filename().string());
+    imported.cost = price(imported.graph.graph, load_code_sizes(target));
+    check_fit(arguments[0], imported.cost, target);
+    imported.package = fs::path(options["output"].as<std::string>());
+    const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
+    write(imported, target, random_vectors(imported.graph, static_cast<std::size_t>(count), seed),
+          provenance);
+    std::cout << (options.count("json") > 0 ? imported.json().dump(2) + "\n"
+                                            : imported.text(static_cast<std::size_t>(count), seed));
+    return ExitCode::ok;
+  }
+
+ private:
+  static void write(Imported& imported, const Target& target, const std::vector<TestVector>& vectors,
+                    const nlohmann::json& provenance) {
+    const std::vector<TestVector> self_test(
+        vectors.begin(),
+        vectors.begin() + static_cast<std::ptrdiff_t>(std::min(kSelfTestVectors, vectors.size())));
+    // Of "folder/package/" too the vectors go into "folder".
+    const fs::path folder = (imported.package / ".").lexically_normal().parent_path();
+    imported.vectors = folder.parent_path() / "vectors.bin";
+    write_package(imported.package, imported.graph, imported.cost,
+                  {imported.name, target, self_test, &provenance});
+    write_vectors(imported.vectors, vectors);
+  }
+};
+
+}  // namespace
+
+const Verb& make_verb_import() {
+  static const ImportVerb verb;
+  return verb;
+}
+
+}  // namespace mcufit

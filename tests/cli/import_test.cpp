@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "blocks/foundation/files.h"
+#include "tests/cli/program.h"
+
+namespace mcufit::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+std::string small_model() {
+  return read_file(fs::path(MCUFIT_SOURCE_DIR) / "tests/fuzz/corpus/fuzz_tflite/small.tflite");
+}
+
+class Import : public ::testing::Test {
+ protected:
+  Finished import(const std::string& model, const std::vector<std::string>& more = {}) const {
+    folder_.write("Small-Model.tflite", model);
+    std::vector<std::string> arguments{"import",   "Small-Model.tflite", "--target",
+                                       "nrf52840", "--output",           "run/package"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return mcufit(arguments, folder_.path());
+  }
+  Folder folder_;
+};
+
+TEST_F(Import, GivesAPackageThatValidates) {
+  const Finished f = import(small_model());
+  ASSERT_EQ(f.exit_code, 0) << f.err;
+  EXPECT_THAT(f.out, HasSubstr("small_model: 8 nodes, 984 MACs"));
+  EXPECT_THAT(f.out, HasSubstr("5x6x2 int8 (scale 0.5, zero point -3)"));
+  EXPECT_THAT(f.out, HasSubstr("RAM: arena"));
+  EXPECT_TRUE(fs::exists(folder_.path() / "run/package/small_model.h"));
+  EXPECT_EQ(fs::file_size(folder_.path() / "run/vectors.bin"), 16U * (60 + 3));
+  if (!missing_for_device().empty()) GTEST_SKIP() << missing_for_device();
+  const Finished device = mcufit({"validate", "run/package"}, folder_.path());
+  EXPECT_EQ(device.exit_code, 0) << device.out << device.err;
+}
+
+TEST_F(Import, JsonTellsGraphAndCost) {
+  const Finished f = import(small_model(), {"--json", "--name", "other", "--vectors", "3"});
+  ASSERT_EQ(f.exit_code, 0) << f.err;
+  const json j = json::parse(f.out);
+  EXPECT_EQ(j["name"], "other");
+  EXPECT_EQ(j["graph"]["nodes"].size(), 8U);
+  EXPECT_EQ(j["cost"]["macs"], 984);
+  EXPECT_EQ(fs::file_size(folder_.path() / "run/vectors.bin"), 3U * (60 + 3));
+}
+
+TEST_F(Import, BadFilesAreFourAndLeaveNothing) {
+  for (const std::string& bad : {std::string(), std::string("no model"), small_model().substr(0, 500)}) {
+    const Finished f = import(bad);
+    EXPECT_EQ(f.exit_code, 4) << f.err;
+    EXPECT_THAT(f.err, HasSubstr("Small-Model.tflite"));
+    EXPECT_FALSE(fs::exists(folder_.path() / "run"));
+  }
+  EXPECT_EQ(import(small_model(), {"--name", "No Identifier"}).exit_code, 4);
+}
+
+TEST_F(Import, UsageErrorsAreTwo) {
+  EXPECT_EQ(mcufit({"import"}, folder_.path()).exit_code, 2);
+  EXPECT_EQ(import(small_model(), {"--vectors", "0"}).exit_code, 2);
+  EXPECT_EQ(mcufit({"import", "--target", "nrf52840", "--output", "x"}, folder_.path()).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace mcufit::testing
