@@ -4,189 +4,30 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
-#include <cmath>
 #include <cstring>
 #include <map>
-#include <optional>
 
 #include "blocks/foundation/error.h"
 #include "exporters/tflite/model_file.h"
+#include "exporters/tflite/operator_reader.h"
 
 namespace mcufit {
 namespace {
 
 using tflite::ModelFile;
-using tflite::Operator;
+using tflite::OperatorReader;
 using tflite::Tensor;
 namespace schema = tflite::schema;
 
 constexpr std::string_view kSupported =
     "ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, MAX_POOL_2D, RESHAPE, SOFTMAX";
-constexpr std::int32_t kMostExtent = 32767;
 // All filters together, since operators may share a file's buffers but have filters of their own here.
 constexpr std::size_t kMostFilterBytes = std::size_t{64} << 20;
-// TensorFlow Lite's: how far a bias's scale may be from input scale * filter scale, in steps of the output.
-constexpr double kBiasScaleTolerance = 0.02;
 
 // A tensor that a node computes, in the shape that its readers see.
 struct Value {
   NodeId node = 0;
   Shape shape;
-};
-
-// How a convolution or pooling slides, as the file says it.
-struct Sliding {
-  schema::Padding padding;
-  std::int32_t kernel_height, kernel_width, stride_height, stride_width;
-};
-
-std::string lower_case(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
-std::string extents_text(const Tensor& tensor) { return fmt::format("{}", fmt::join(tensor.extents, "x")); }
-
-// One operator: what it is called in messages, its operands, checked.
-class Source {
- public:
-  Source(const ModelFile& file, std::string_view model, std::size_t index)
-      : file_(file), model_(model), index_(index) {}
-
-  const Operator& op() const { return file_.operators[index_]; }
-  std::string node_name() const { return fmt::format("{}_{}", lower_case(op().name), index_); }
-  const Tensor& output() const { return file_.tensor(op().output); }
-
-  [[noreturn]] void refuse(const std::string& message) const {
-    throw Error(ExitCode::input, fmt::format("{}: operator {} ({}, '{}'): {}", model_, index_, op().name,
-                                             output().name, message));
-  }
-
-  void check_operands(std::size_t least, std::size_t most) const {
-    if (op().outputs != 1) refuse(fmt::format("found {} outputs; accepted: 1", op().outputs));
-    if (op().inputs.size() < least || op().inputs.size() > most)
-      refuse(fmt::format("found {} inputs; accepted: {} to {}", op().inputs.size(), least, most));
-  }
-
-  std::int32_t input(std::size_t i) const {
-    if (op().inputs[i] < 0) refuse(fmt::format("input {} is left out; accepted: a tensor", i));
-    return op().inputs[i];
-  }
-
-  // The operator's options, which must be of its own kind.
-  template <typename Options>
-  const Options& options() const {
-    const auto* options = op().table->builtin_options_as<Options>();
-    if (options == nullptr) refuse("has no options of its kind; try to convert the model again");
-    return *options;
-  }
-
-  Activation activation(schema::ActivationFunctionType type) const {
-    switch (type) {
-      case schema::ActivationFunctionType::NONE:
-        return Activation::none;
-      case schema::ActivationFunctionType::RELU:
-        return Activation::relu;
-      case schema::ActivationFunctionType::RELU6:
-        return Activation::relu6;
-    }
-    refuse(
-        fmt::format("found the fused activation {}; supported: NONE, RELU, RELU6", static_cast<int>(type)));
-  }
-
-  Shape shape_of(const Tensor& tensor) const {
-    const auto& e = tensor.extents;
-    const bool one_sample = e.size() >= 2 && e.size() <= 4 && e[0] == 1 &&
-                            std::all_of(e.begin(), e.end(), [](std::int32_t x) { return x <= kMostExtent; });
-    if (!one_sample)
-      refuse(
-          fmt::format("tensor '{}' is {}; accepted: 1xC, 1xWxC or 1xHxWxC, extents up to {}; try a model "
-                      "for one sample at a time",
-                      tensor.name, extents_text(tensor), kMostExtent));
-    return {e.size() == 4 ? e[1] : 1, e.size() >= 3 ? e[e.size() - 2] : 1, e.back()};
-  }
-
-  // Of a tensor that is computed: one scale and zero point.
-  Quantization quantization_of(const Tensor& tensor) const {
-    const bool quantized = tensor.type == schema::TensorType::INT8 && tensor.scales.size() == 1 &&
-                           tensor.zero_points.size() == 1 && std::isfinite(tensor.scales[0]) &&
-                           tensor.scales[0] > 0 && tensor.zero_points[0] >= -128 &&
-                           tensor.zero_points[0] <= 127;
-    if (!quantized)
-      refuse(
-          fmt::format("tensor '{}' is not int8 with one scale above 0 and one zero point in [-128, 127]; "
-                      "accepted: full int8 models; try to convert with int8 inputs and outputs",
-                      tensor.name));
-    return {tensor.scales[0], static_cast<std::int32_t>(tensor.zero_points[0])};
-  }
-
-  const Tensor& filter(std::size_t rank) const {
-    const Tensor& filter = file_.tensor(input(1));
-    if (filter.type != schema::TensorType::INT8 || filter.data.empty() || filter.extents.size() != rank)
-      refuse(fmt::format("the filter '{}' is {}; accepted: constant int8 with {} dimensions", filter.name,
-                         extents_text(filter), rank));
-    return filter;
-  }
-
-  // Filter scales, one per output channel, and biases into `node`, whose filter is set.
-  void read_scales(const Tensor& filter, std::int32_t channels, std::int32_t dimension,
-                   QuantizedNode& node) const {
-    const auto count = filter.scales.size();
-    const bool per_channel = count > 1;
-    if ((per_channel && !std::cmp_equal(count, channels)) || count == 0 || filter.zero_points.size() != count)
-      refuse(fmt::format("the filter has {} scales and {} zero points; accepted: 1 or {} of each", count,
-                         filter.zero_points.size(), channels));
-    if (per_channel && filter.quantized_dimension != dimension)
-      refuse(fmt::format("the filter's scales are along dimension {}; accepted: {}",
-                         filter.quantized_dimension, dimension));
-    if (std::any_of(filter.zero_points.begin(), filter.zero_points.end(), [](auto z) { return z != 0; }))
-      refuse("the filter has a zero point other than 0; accepted: symmetric filters");
-    node.filter_scales.assign(static_cast<std::size_t>(channels), filter.scales[0]);
-    if (per_channel) std::copy(filter.scales.begin(), filter.scales.end(), node.filter_scales.begin());
-  }
-
-  void read_bias(Quantization input, std::int32_t channels, QuantizedNode& node) const {
-    node.bias.assign(static_cast<std::size_t>(channels), 0);
-    if (op().inputs.size() < 3 || op().inputs[2] < 0) return;
-    const Tensor& bias = file_.tensor(op().inputs[2]);
-    if (bias.type != schema::TensorType::INT32 || bias.data.empty() || bias.elements() != channels)
-      refuse(fmt::format("the bias '{}' is {}; accepted: constant int32 with {} elements", bias.name,
-                         extents_text(bias), channels));
-    std::memcpy(node.bias.data(), bias.data.data(), bias.data.size());
-    for (std::size_t i = 0; i < bias.scales.size() && i < node.filter_scales.size(); ++i) {
-      const double product = double{input.scale} * double{node.filter_scales[i]};
-      const double off = std::abs(product - double{bias.scales[i]}) / double{node.output.scale};
-      if (!(off <= kBiasScaleTolerance))
-        refuse(fmt::format("the bias's scale of channel {} is {}; accepted: input scale * filter scale, {}",
-                           i, bias.scales[i], product));
-    }
-  }
-
-  Window window(const Sliding& s, const Shape& in) const {
-    for (const std::int32_t extent : {s.kernel_height, s.kernel_width, s.stride_height, s.stride_width}) {
-      if (extent < 1 || extent > kMostExtent)
-        refuse(fmt::format("found a kernel {}x{} with strides {}x{}; accepted: 1 to {}", s.kernel_height,
-                           s.kernel_width, s.stride_height, s.stride_width, kMostExtent));
-    }
-    Window w{s.kernel_height, s.kernel_width, s.stride_height, s.stride_width, {}};
-    if (s.padding == schema::Padding::VALID) return w;
-    if (s.padding != schema::Padding::SAME)
-      refuse(fmt::format("found padding {}; supported: SAME, VALID", static_cast<int>(s.padding)));
-    // As many outputs as input / stride, rounded up; an odd row or column goes to the end.
-    const auto missing = [](std::int32_t input, std::int32_t kernel, std::int32_t stride) {
-      return std::max((input + stride - 1) / stride * stride - stride + kernel - input, 0);
-    };
-    const std::int32_t rows = missing(in.height, w.kernel_height, w.stride_height);
-    const std::int32_t columns = missing(in.width, w.kernel_width, w.stride_width);
-    w.padding = {rows / 2, rows - rows / 2, columns / 2, columns - columns / 2};
-    return w;
-  }
-
- private:
-  const ModelFile& file_;
-  std::string_view model_;
-  std::size_t index_;
 };
 
 class Importer {
@@ -196,7 +37,7 @@ class Importer {
   QuantizedGraph run() {
     graph_.graph.name = name_;
     for (std::size_t i = 0; i < file_.operators.size(); ++i) {
-      const Source source(file_, name_, i);
+      const OperatorReader source(file_, name_, i);
       if (i == 0) add_input(source);
       add(source);
     }
@@ -206,13 +47,13 @@ class Importer {
   }
 
  private:
-  static QuantizedNode unweighted(const Source& source, const Tensor& output) {
+  static QuantizedNode unweighted(const OperatorReader& source, const Tensor& output) {
     QuantizedNode node;
     node.output = source.quantization_of(output);
     return node;
   }
 
-  void add_input(const Source& source) {
+  void add_input(const OperatorReader& source) {
     const Tensor& tensor = file_.tensor(file_.input);
     if (!tensor.data.empty()) source.refuse("the model's input is constant; accepted: a tensor without data");
     const Shape shape = source.shape_of(tensor);
@@ -221,7 +62,7 @@ class Importer {
     values_[file_.input] = {0, shape};
   }
 
-  void add(const Source& source) {
+  void add(const OperatorReader& source) {
     switch (source.op().code) {
       case schema::BuiltinOperator::ADD:
         return add_sum(source);
@@ -245,7 +86,7 @@ class Importer {
     source.refuse(fmt::format("is not supported; supported: {}", kSupported));
   }
 
-  Value read(const Source& source, std::size_t input) const {
+  Value read(const OperatorReader& source, std::size_t input) const {
     const std::int32_t tensor = source.input(input);
     const auto found = values_.find(tensor);
     if (found == values_.end())
@@ -258,7 +99,7 @@ class Importer {
 
   // The same for operators that see the tensor's shape: a reshape before them must not have changed it,
   // unless it is of the model's input, which can have the other shape from the start.
-  Value read_shaped(const Source& source, std::size_t input) {
+  Value read_shaped(const OperatorReader& source, std::size_t input) {
     const Value value = read(source, input);
     Node& node = graph_.graph.nodes[static_cast<std::size_t>(value.node)];
     if (value.shape == node.shape) return value;
@@ -276,8 +117,10 @@ class Importer {
     return value;
   }
 
-  void append(const Source& source, Op op, std::vector<NodeId> inputs, QuantizedNode quantized) {
+  void append(const OperatorReader& source, const Op& op, std::vector<NodeId> inputs,
+              QuantizedNode quantized) {
     std::vector<Shape> shapes;
+    shapes.reserve(inputs.size());
     for (const NodeId id : inputs) shapes.push_back(graph_.graph.node(id).shape);
     const Shape shape = infer_shape(op, shapes, fmt::format("{}: {}", name_, source.node_name()));
     const Shape declared = source.shape_of(source.output());
@@ -285,18 +128,18 @@ class Importer {
       source.refuse(fmt::format("its output is said to be {}; accepted: {}, as its inputs make it",
                                 to_string(declared), to_string(shape)));
     define(source, {graph_.graph.size(), shape});
-    graph_.graph.nodes.push_back({std::move(op), std::move(inputs), shape, source.node_name()});
+    graph_.graph.nodes.push_back({op, std::move(inputs), shape, source.node_name()});
     graph_.nodes.push_back(std::move(quantized));
   }
 
-  void define(const Source& source, Value value) {
+  void define(const OperatorReader& source, Value value) {
     if (!source.output().data.empty())
       source.refuse("its output is constant; accepted: a tensor without data");
     if (!values_.emplace(source.op().output, value).second)
       source.refuse("its output is computed twice; accepted: once");
   }
 
-  std::vector<std::int8_t> take_filter(const Source& source, const Tensor& filter) {
+  std::vector<std::int8_t> take_filter(const OperatorReader& source, const Tensor& filter) {
     filter_bytes_ += filter.data.size();
     if (filter_bytes_ > kMostFilterBytes)
       source.refuse(
@@ -307,8 +150,8 @@ class Importer {
   }
 
   // Everything that a convolution or fully-connected layer has besides its shape.
-  QuantizedNode weighted(const Source& source, const Tensor& filter, NodeId input, std::int32_t channels,
-                         std::int32_t dimension) {
+  QuantizedNode weighted(const OperatorReader& source, const Tensor& filter, NodeId input,
+                         std::int32_t channels, std::int32_t dimension) {
     QuantizedNode node;
     node.output = source.quantization_of(source.output());
     source.read_scales(filter, channels, dimension, node);
@@ -318,14 +161,15 @@ class Importer {
   }
 
   template <typename Options>
-  Window convolution_window(const Source& source, const Options& o, const Tensor& filter, const Shape& in) {
+  Window convolution_window(const OperatorReader& source, const Options& o, const Tensor& filter,
+                            const Shape& in) {
     if (o.dilation_w_factor() != 1 || o.dilation_h_factor() != 1)
       source.refuse(
           fmt::format("found dilation {}x{}; supported: 1x1", o.dilation_h_factor(), o.dilation_w_factor()));
     return source.window({o.padding(), filter.extents[1], filter.extents[2], o.stride_h(), o.stride_w()}, in);
   }
 
-  void add_conv2d(const Source& source) {
+  void add_conv2d(const OperatorReader& source) {
     source.check_operands(2, 3);
     const auto& o = source.options<schema::Conv2DOptions>();
     const Value in = read_shaped(source, 0);
@@ -340,7 +184,7 @@ class Importer {
            {in.node}, weighted(source, filter, in.node, channels, 0));
   }
 
-  void add_depthwise(const Source& source) {
+  void add_depthwise(const OperatorReader& source) {
     source.check_operands(2, 3);
     const auto& o = source.options<schema::DepthwiseConv2DOptions>();
     const Value in = read_shaped(source, 0);
@@ -357,7 +201,7 @@ class Importer {
            {in.node}, weighted(source, filter, in.node, channels, 3));
   }
 
-  void add_fully_connected(const Source& source) {
+  void add_fully_connected(const OperatorReader& source) {
     source.check_operands(2, 3);
     const auto& o = source.options<schema::FullyConnectedOptions>();
     if (o.weights_format() != schema::FullyConnectedOptionsWeightsFormat::DEFAULT)
@@ -375,7 +219,7 @@ class Importer {
            {in.node}, std::move(node));
   }
 
-  void add_sum(const Source& source) {
+  void add_sum(const OperatorReader& source) {
     source.check_operands(2, 2);
     const auto& o = source.options<schema::AddOptions>();
     const Value a = read_shaped(source, 0);
@@ -385,7 +229,7 @@ class Importer {
   }
 
   template <typename Pool>
-  void add_pool(const Source& source) {
+  void add_pool(const OperatorReader& source) {
     source.check_operands(1, 1);
     const auto& o = source.options<schema::Pool2DOptions>();
     if (source.activation(o.fused_activation_function()) != Activation::none)
@@ -396,7 +240,7 @@ class Importer {
     append(source, Pool{window}, {in.node}, unweighted(source, source.output()));
   }
 
-  void add_softmax(const Source& source) {
+  void add_softmax(const OperatorReader& source) {
     source.check_operands(1, 1);
     const auto& o = source.options<schema::SoftmaxOptions>();
     const Value in = read_shaped(source, 0);
@@ -404,7 +248,7 @@ class Importer {
   }
 
   // Bytes stay where they are: the output is the input's node in another shape.
-  void add_reshape(const Source& source) {
+  void add_reshape(const OperatorReader& source) {
     source.check_operands(1, 2);
     const Value in = read(source, 0);
     const Shape shape = source.shape_of(source.output());

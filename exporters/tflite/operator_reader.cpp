@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporters/tflite/operator_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <cstring>
+
+#include "blocks/foundation/error.h"
+
+namespace mcufit::tflite {
+namespace {
+
+constexpr std::int32_t kMostExtent = 32767;
+// TensorFlow Lite's: how far a bias's scale may be from input scale * filter scale, in steps of the output.
+constexpr double kBiasScaleTolerance = 0.02;
+
+std::string lower_case(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+}  // namespace
+
+std::string extents_text(const Tensor& tensor) { return fmt::format("{}", fmt::join(tensor.extents, "x")); }
+
+std::string OperatorReader::node_name() const { return fmt::format("{}_{}", lower_case(op().name), index_); }
+
+void OperatorReader::refuse(const std::string& message) const {
+  throw Error(ExitCode::input, fmt::format("{}: operator {} ({}, '{}'): {}", model_, index_, op().name,
+                                           output().name, message));
+}
+
+void OperatorReader::check_operands(std::size_t least, std::size_t most) const {
+  if (op().outputs != 1) refuse(fmt::format("found {} outputs; accepted: 1", op().outputs));
+  if (op().inputs.size() < least || op().inputs.size() > most)
+    refuse(fmt::format("found {} inputs; accepted: {} to {}", op().inputs.size(), least, most));
+}
+
+std::int32_t OperatorReader::input(std::size_t i) const {
+  if (op().inputs[i] < 0) refuse(fmt::format("input {} is left out; accepted: a tensor", i));
+  return op().inputs[i];
+}
+
+Activation OperatorReader::activation(schema::ActivationFunctionType type) const {
+  switch (type) {
+    case schema::ActivationFunctionType::NONE:
+      return Activation::none;
+    case schema::ActivationFunctionType::RELU:
+      return Activation::relu;
+    case schema::ActivationFunctionType::RELU6:
+      return Activation::relu6;
+  }
+  refuse(fmt::format("found the fused activation {}; supported: NONE, RELU, RELU6", static_cast<int>(type)));
+}
+
+Shape OperatorReader::shape_of(const Tensor& tensor) const {
+  const auto& e = tensor.extents;
+  const bool one_sample = e.size() >= 2 && e.size() <= 4 && e[0] == 1 &&
+                          std::all_of(e.begin(), e.end(), [](std::int32_t x) { return x <= kMostExtent; });
+  if (!one_sample)
+    refuse(
+        fmt::format("tensor '{}' is {}; accepted: 1xC, 1xWxC or 1xHxWxC, extents up to {}; try a model "
+                    "for one sample at a time",
+                    tensor.name, extents_text(tensor), kMostExtent));
+  return {e.size() == 4 ? e[1] : 1, e.size() >= 3 ? e[e.size() - 2] : 1, e.back()};
+}
+
+Quantization OperatorReader::quantization_of(const Tensor& tensor) const {
+  const bool quantized = tensor.type == schema::TensorType::INT8 && tensor.scales.size() == 1 &&
+                         tensor.zero_points.size() == 1 && std::isfinite(tensor.scales[0]) &&
+                         tensor.scales[0] > 0 && tensor.zero_points[0] >= -128 &&
+                         tensor.zero_points[0] <= 127;
+  if (!quantized)
+    refuse(
+        fmt::format("tensor '{}' is not int8 with one scale above 0 and one zero point in [-128, 127]; "
+                    "accepted: full int8 models; try to convert with int8 inputs and outputs",
+                    tensor.name));
+  return {tensor.scales[0], static_cast<std::int32_t>(tensor.zero_points[0])};
+}
+
+const Tensor& OperatorReader::filter(std::size_t rank) const {
+  const Tensor& filter = file_.tensor(input(1));
+  if (filter.type != schema::TensorType::INT8 || filter.data.empty() || filter.extents.size() != rank)
+    refuse(fmt::format("the filter '{}' is {}; accepted: constant int8 with {} dimensions", filter.name,
+                       extents_text(filter), rank));
+  return filter;
+}
+
+void OperatorReader::read_scales(const Tensor& filter, std::int32_t channels, std::int32_t dimension,
+                                 QuantizedNode& node) const {
+  const auto count = filter.scales.size();
+  const bool per_channel = count > 1;
+  if ((per_channel && !std::cmp_equal(count, channels)) || count == 0 || filter.zero_points.size() != count)
+    refuse(fmt::format("the filter has {} scales and {} zero points; accepted: 1 or {} of each", count,
+                       filter.zero_points.size(), channels));
+  if (per_channel && filter.quantized_dimension != dimension)
+    refuse(fmt::format("the filter's scales are along dimension {}; accepted: {}", filter.quantized_dimension,
+                       dimension));
+  if (std::any_of(filter.zero_points.begin(), filter.zero_points.end(), [](auto z) { return z != 0; }))
+    refuse("the filter has a zero point other than 0; accepted: symmetric filters");
+  node.filter_scales.assign(static_cast<std::size_t>(channels), filter.scales[0]);
+  if (per_channel) std::copy(filter.scales.begin(), filter.scales.end(), node.filter_scales.begin());
+}
+
+void OperatorReader::read_bias(Quantization input, std::int32_t channels, QuantizedNode& node) const {
+  node.bias.assign(static_cast<std::size_t>(channels), 0);
+  if (op().inputs.size() < 3 || op().inputs[2] < 0) return;
+  const Tensor& bias = file_.tensor(op().inputs[2]);
+  if (bias.type != schema::TensorType::INT32 || bias.data.empty() || bias.elements() != channels)
+    refuse(fmt::format("the bias '{}' is {}; accepted: constant int32 with {} elements", bias.name,
+                       extents_text(bias), channels));
+  std::memcpy(node.bias.data(), bias.data.data(), bias.data.size());
+  for (std::size_t i = 0; i < bias.scales.size() && i < node.filter_scales.size(); ++i) {
+    const double product = double{input.scale} * double{node.filter_scales[i]};
+    const double off = std::abs(product - double{bias.scales[i]}) / double{node.output.scale};
+    if (!(off <= kBiasScaleTolerance))
+      refuse(fmt::format("the bias's scale of channel {} is {}; accepted: input scale * filter scale, {}", i,
+                         bias.scales[i], product));
+  }
+}
+
+Window OperatorReader::window(const Sliding& s, const Shape& in) const {
+  for (const std::int32_t extent : {s.kernel_height, s.kernel_width, s.stride_height, s.stride_width}) {
+    if (extent < 1 || extent > kMostExtent)
+      refuse(fmt::format("found a kernel {}x{} with strides {}x{}; accepted: 1 to {}", s.kernel_height,
+                         s.kernel_width, s.stride_height, s.stride_width, kMostExtent));
+  }
+  Window w{s.kernel_height, s.kernel_width, s.stride_height, s.stride_width, {}};
+  if (s.padding == schema::Padding::VALID) return w;
+  if (s.padding != schema::Padding::SAME)
+    refuse(fmt::format("found padding {}; supported: SAME, VALID", static_cast<int>(s.padding)));
+  // As many outputs as input / stride, rounded up; an odd row or column goes to the end.
+  const auto missing = [](std::int32_t input, std::int32_t kernel, std::int32_t stride) {
+    return std::max((input + stride - 1) / stride * stride - stride + kernel - input, 0);
+  };
+  const std::int32_t rows = missing(in.height, w.kernel_height, w.stride_height);
+  const std::int32_t columns = missing(in.width, w.kernel_width, w.stride_width);
+  w.padding = {rows / 2, rows - rows / 2, columns / 2, columns - columns / 2};
+  return w;
+}
+
+}  // namespace mcufit::tflite
