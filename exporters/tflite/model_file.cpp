@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <map>
 
 #include "blocks/foundation/error.h"
@@ -151,7 +152,7 @@ class Reader {
     tensor.extents = extents_of(table, where);
     if (const schema::QuantizationParameters* q = table.quantization()) {
       tensor.scales = span_of(q->scale());
-      tensor.zero_points = span_of(q->zero_point());
+      tensor.zero_points = q->zero_point();
       tensor.quantized_dimension = q->quantized_dimension();
     }
     const auto buffer = index(where + "'s buffer", table.buffer(), size_of(model.buffers()));
@@ -202,6 +203,13 @@ std::int64_t Tensor::elements() const {
   std::int64_t product = 1;
   for (const std::int32_t extent : extents) product *= extent;
   return product;
+}
+
+// Byte by byte: the verifier lets 64-bit elements stand at any multiple of 4.
+std::int64_t Tensor::zero_point(std::size_t i) const {
+  std::int64_t value = 0;
+  std::memcpy(&value, zero_points->Data() + i * sizeof(value), sizeof(value));
+  return value;
 }
 
 ModelFile read_model_file(std::string_view content, std::string_view name) {

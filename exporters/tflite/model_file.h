@@ -16,11 +16,13 @@ struct Tensor {
   schema::TensorType type = schema::TensorType::FLOAT32;
   std::vector<std::int32_t> extents;  // each at least 1, their product at most 2^30
   std::span<const float> scales;
-  std::span<const std::int64_t> zero_points;
+  const flatbuffers::Vector<std::int64_t>* zero_points = nullptr;  // may be absent
   std::int32_t quantized_dimension = 0;
   std::span<const std::uint8_t> data;  // empty where the tensor is computed
 
   std::int64_t elements() const;
+  std::size_t zero_point_count() const { return zero_points == nullptr ? 0 : zero_points->size(); }
+  std::int64_t zero_point(std::size_t i) const;  // i below zero_point_count()
 };
 
 struct Operator {

@@ -70,15 +70,14 @@ Shape OperatorReader::shape_of(const Tensor& tensor) const {
 
 Quantization OperatorReader::quantization_of(const Tensor& tensor) const {
   const bool quantized = tensor.type == schema::TensorType::INT8 && tensor.scales.size() == 1 &&
-                         tensor.zero_points.size() == 1 && std::isfinite(tensor.scales[0]) &&
-                         tensor.scales[0] > 0 && tensor.zero_points[0] >= -128 &&
-                         tensor.zero_points[0] <= 127;
+                         tensor.zero_point_count() == 1 && std::isfinite(tensor.scales[0]) &&
+                         tensor.scales[0] > 0 && tensor.zero_point(0) >= -128 && tensor.zero_point(0) <= 127;
   if (!quantized)
     refuse(
         fmt::format("tensor '{}' is not int8 with one scale above 0 and one zero point in [-128, 127]; "
                     "accepted: full int8 models; try to convert with int8 inputs and outputs",
                     tensor.name));
-  return {tensor.scales[0], static_cast<std::int32_t>(tensor.zero_points[0])};
+  return {tensor.scales[0], static_cast<std::int32_t>(tensor.zero_point(0))};
 }
 
 const Tensor& OperatorReader::filter(std::size_t rank) const {
@@ -93,14 +92,15 @@ void OperatorReader::read_scales(const Tensor& filter, std::int32_t channels, st
                                  QuantizedNode& node) const {
   const auto count = filter.scales.size();
   const bool per_channel = count > 1;
-  if ((per_channel && !std::cmp_equal(count, channels)) || count == 0 || filter.zero_points.size() != count)
+  if ((per_channel && !std::cmp_equal(count, channels)) || count == 0 || filter.zero_point_count() != count)
     refuse(fmt::format("the filter has {} scales and {} zero points; accepted: 1 or {} of each", count,
-                       filter.zero_points.size(), channels));
+                       filter.zero_point_count(), channels));
   if (per_channel && filter.quantized_dimension != dimension)
     refuse(fmt::format("the filter's scales are along dimension {}; accepted: {}", filter.quantized_dimension,
                        dimension));
-  if (std::any_of(filter.zero_points.begin(), filter.zero_points.end(), [](auto z) { return z != 0; }))
-    refuse("the filter has a zero point other than 0; accepted: symmetric filters");
+  for (std::size_t i = 0; i < count; ++i)
+    if (filter.zero_point(i) != 0)
+      refuse("the filter has a zero point other than 0; accepted: symmetric filters");
   node.filter_scales.assign(static_cast<std::size_t>(channels), filter.scales[0]);
   if (per_channel) std::copy(filter.scales.begin(), filter.scales.end(), node.filter_scales.begin());
 }

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
@@ -169,6 +170,12 @@ TEST(TfliteImport, DamagedFilesDoNoHarm) {
       import_damaged(damaged);
     }
   }
+}
+
+TEST(TfliteImport, WhatFuzzingFoundDoesNoHarm) {
+  const auto corpus = std::filesystem::path(MCUFIT_SOURCE_DIR) / "tests/fuzz/corpus/fuzz_tflite";
+  for (const auto& entry : std::filesystem::directory_iterator(corpus))
+    import_damaged(read_file(entry.path()));
 }
 
 // MCUFIT_UPDATE_GOLDEN=1 writes it. The command line's tests use it too.
