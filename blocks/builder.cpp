@@ -53,7 +53,27 @@ NodeId GraphBuilder::max_pool2d(std::string_view name, NodeId from, Window windo
 
 NodeId GraphBuilder::global_average_pool(std::string_view name, NodeId from) {
   const Shape in = shape(from);
-  return append(name, AveragePool2d{Window{in.height, in.width, 1, 1, {}}}, {from});
+  return append(name, AveragePool2d{.window = {.kernel_height = in.height, .kernel_width = in.width}},
+                {from});
+}
+
+NodeId GraphBuilder::mean(std::string_view name, NodeId from) { return append(name, Mean{}, {from}); }
+
+NodeId GraphBuilder::concatenation(std::string_view name, std::vector<NodeId> from, Axis axis) {
+  return append(name, Concatenation{axis}, std::move(from));
+}
+
+NodeId GraphBuilder::pad(std::string_view name, NodeId from, Padding padding) {
+  return append(name, Pad{.padding = padding}, {from});
+}
+
+NodeId GraphBuilder::reshape(std::string_view name, NodeId from, Shape shape) {
+  return append(name, Reshape{shape}, {from});
+}
+
+NodeId GraphBuilder::resize_nearest_neighbor(std::string_view name, NodeId from, std::int32_t height,
+                                             std::int32_t width) {
+  return append(name, ResizeNearestNeighbor{height, width}, {from});
 }
 
 NodeId GraphBuilder::softmax(std::string_view name, NodeId from) { return append(name, Softmax{}, {from}); }

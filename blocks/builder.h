@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "blocks/graph.h"
 
@@ -28,6 +29,11 @@ class GraphBuilder {
   NodeId mul(std::string_view name, NodeId a, NodeId b);
   NodeId max_pool2d(std::string_view name, NodeId from, Window window);
   NodeId global_average_pool(std::string_view name, NodeId from);
+  NodeId mean(std::string_view name, NodeId from);  // over height and width
+  NodeId concatenation(std::string_view name, std::vector<NodeId> from, Axis axis);
+  NodeId pad(std::string_view name, NodeId from, Padding padding);
+  NodeId reshape(std::string_view name, NodeId from, Shape shape);
+  NodeId resize_nearest_neighbor(std::string_view name, NodeId from, std::int32_t height, std::int32_t width);
   NodeId softmax(std::string_view name, NodeId from);
 
   // Batch-norm and, unless it is `none`, an activation behind `from`.

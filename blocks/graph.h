@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -43,8 +44,14 @@ struct Window {
   std::int32_t kernel_width = 1;
   std::int32_t stride_height = 1;
   std::int32_t stride_width = 1;
-  Padding padding;
+  Padding padding = {};
+  std::int32_t dilation_height = 1;  // rows from one tap to the next
+  std::int32_t dilation_width = 1;
 
+  // Rows and columns from the first tap to the last.
+  std::int64_t span_height() const { return std::int64_t{kernel_height - 1} * dilation_height + 1; }
+  std::int64_t span_width() const { return std::int64_t{kernel_width - 1} * dilation_width + 1; }
+  std::int64_t taps() const { return std::int64_t{kernel_height} * kernel_width; }
   bool operator==(const Window&) const = default;
 };
 
@@ -64,10 +71,11 @@ struct Conv2d {
   Activation activation = Activation::none;
   bool operator==(const Conv2d&) const = default;
 };
-struct DepthwiseConv2d {  // channel multiplier 1
+struct DepthwiseConv2d {  // output channel c reads input channel c / multiplier
   Window window;
   bool bias = false;
   Activation activation = Activation::none;
+  std::int32_t multiplier = 1;
   bool operator==(const DepthwiseConv2d&) const = default;
 };
 struct FullyConnected {  // over the flattened input
@@ -80,7 +88,7 @@ struct BatchNorm {
   float epsilon = 1e-5F;
   bool operator==(const BatchNorm&) const = default;
 };
-struct Activate {
+struct Activate {  // `none` only changes the int8 scale
   Activation activation = Activation::relu;
   bool operator==(const Activate&) const = default;
 };
@@ -89,25 +97,75 @@ struct Add {  // two inputs of one shape
   bool operator==(const Add&) const = default;
 };
 struct Mul {  // the second input may be 1x1xC, then it scales every pixel's channels
+  Activation activation = Activation::none;
   bool operator==(const Mul&) const = default;
 };
 struct AveragePool2d {  // padding is not averaged; a global average is a window of the input's size
   Window window;
+  Activation activation = Activation::none;
   bool operator==(const AveragePool2d&) const = default;
 };
 struct MaxPool2d {
   Window window;
+  Activation activation = Activation::none;
   bool operator==(const MaxPool2d&) const = default;
 };
-struct Softmax {  // over the channels of a 1x1xC tensor: exp(beta * x) / sum of exp(beta * x)
+struct Softmax {  // over each pixel's channels: exp(beta * x) / sum of exp(beta * x)
   float beta = 1.0F;
   bool operator==(const Softmax&) const = default;
 };
+struct Mean {  // over whole columns, whole rows, or both; unlike a pooling it may change the int8 scale
+  bool over_height = true;
+  bool over_width = true;
+  bool operator==(const Mean&) const = default;
+};
+enum class Axis { height, width, channels };
+struct Concatenation {  // one input or more, equal but along the axis
+  Axis axis = Axis::channels;
+  bool operator==(const Concatenation&) const = default;
+};
+struct Pad {  // a border of one value
+  Padding padding = {};
+  std::int32_t channels_before = 0;
+  std::int32_t channels_after = 0;
+  float value = 0.0F;
+  bool operator==(const Pad&) const = default;
+};
+struct Reshape {  // the same elements in the same order
+  Shape shape;
+  bool operator==(const Reshape&) const = default;
+};
+struct ResizeNearestNeighbor {  // TensorFlow's two options say which input pixel is nearest
+  std::int32_t height = 1;
+  std::int32_t width = 1;
+  bool align_corners = false;
+  bool half_pixel_centers = false;
+  bool operator==(const ResizeNearestNeighbor&) const = default;
+};
 
-using Op = std::variant<Input, Conv2d, DepthwiseConv2d, FullyConnected, BatchNorm, Activate, Add, Mul,
-                        AveragePool2d, MaxPool2d, Softmax>;
+using Op =
+    std::variant<Input, Conv2d, DepthwiseConv2d, FullyConnected, BatchNorm, Activate, Add, Mul, AveragePool2d,
+                 MaxPool2d, Softmax, Mean, Concatenation, Pad, Reshape, ResizeNearestNeighbor>;
+
+template <typename T, typename... Ts>
+concept AnyOf = (std::is_same_v<T, Ts> || ...);
+
+// Ops without weights. Stages that treat these alike visit them together; a new op compiles nowhere before it
+// is in a list.
+template <typename T>
+concept Weightless = AnyOf<T, Input, Activate, Add, Mul, AveragePool2d, MaxPool2d, Softmax, Mean,
+                           Concatenation, Pad, Reshape, ResizeNearestNeighbor>;
 
 std::string_view op_name(const Op& op);  // TFLite's lower-case name: "depthwise_conv2d"
+
+std::string_view to_string(Axis axis);
+
+// For each output row (or column) the input row that a resize copies, in TensorFlow's float arithmetic.
+std::vector<std::int32_t> nearest_sources(const ResizeNearestNeighbor& op, std::int32_t input_extent,
+                                          std::int32_t output_extent);
+
+// True for ops that may write each output element over the input element in the same place.
+bool works_in_place(const Op& op);
 
 using NodeId = std::int32_t;
 

@@ -24,8 +24,13 @@ Activation* fusable(Op& op) {
   return std::visit(
       overloaded{[](Conv2d& c) { return &c.activation; }, [](DepthwiseConv2d& d) { return &d.activation; },
                  [](FullyConnected& f) { return &f.activation; }, [](Add& a) { return &a.activation; },
-                 [](auto&) -> Activation* { return nullptr; }},
+                 [](Mul& m) { return &m.activation; }, [](auto&) -> Activation* { return nullptr; }},
       op);
+}
+
+// Kernels clamp as they write; every other activation is a step of its own.
+bool is_clamp(Activation activation) {
+  return activation == Activation::relu || activation == Activation::relu6;
 }
 
 // Where batch-norm can go: the bias flag of a convolution or fully-connected layer without activation yet.
@@ -90,7 +95,7 @@ Graph lower_into(const Graph& graph, const Weights* weights, Weights* lowered_we
       }
       continue;
     }
-    if (const auto* act = std::get_if<Activate>(&node.op)) {
+    if (const auto* act = std::get_if<Activate>(&node.op); act != nullptr && is_clamp(act->activation)) {
       Node* before = absorb_into(id);
       Activation* slot = before == nullptr ? nullptr : fusable(before->op);
       if (slot != nullptr && *slot == Activation::none) {

@@ -14,9 +14,8 @@ struct Lowered {
 
 // The only lowering: batch-norm is folded into the convolution or fully-connected layer before it (every one
 // of which has a bias then), activations are fused into the op before them. The result computes what `graph`
-// computes. Ops of the result: input, conv2d, depthwise_conv2d, fully_connected, add, mul, average_pool2d,
-// max_pool2d, softmax, and `activate` where nothing could take it. Throws Error(input) naming a batch-norm
-// that has nothing to be folded into.
+// computes. The result has every op but batch_norm; `activate` is left where the op before cannot take it or
+// it is no clamp. Throws Error(input) naming a batch-norm that has nothing to be folded into.
 Graph lower(const Graph& graph);
 
 // The same, with weights: filter' = filter * gamma / sqrt(variance + epsilon), bias' = beta + (bias - mean) *

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -30,10 +31,31 @@ constexpr std::int32_t kMostSoftmaxChannels = 511;
   throw Error(ExitCode::input, fmt::format("{} ({}): {}", node.name, op_name(node.op), message));
 }
 
+constexpr SupportedOp kSupportedOps[] = {
+    {"conv2d", "any kernel, stride, dilation and padding; one group; relu, relu6 fused"},
+    {"depthwise_conv2d", "the same, with any channel multiplier"},
+    {"fully_connected", "over the flattened input; relu, relu6 fused"},
+    {"add", "two inputs of one shape; relu, relu6 fused"},
+    {"mul", "two inputs of one shape, or the second 1x1xC; relu, relu6 fused"},
+    {"average_pool2d", "padding not averaged; output scale as input; relu, relu6 fused"},
+    {"max_pool2d", "output scale as input; relu, relu6 fused"},
+    {"mean", "over height, width or both"},
+    {"concatenation", "up to 64 inputs along height, width or channels, all of the output's scale"},
+    {"pad", "any border and value; output scale as input"},
+    {"reshape", "output scale as input"},
+    {"resize_nearest_neighbor", "output scale as input"},
+    {"softmax", "over up to 511 channels; output scale 1/256"},
+    {"sigmoid", "output scale 1/256"},
+    {"hard_swish", "output scale above 1/128 of the input's"},
+    {"relu", "where it cannot be fused"},
+    {"relu6", "where it cannot be fused; output scale as input"},
+    {"quantize", "from one int8 scale to another"}};
+
 [[noreturn]] void refuse_op(const Node& node) {
-  refuse(node,
-         "has no int8 form yet; supported: conv2d, depthwise_conv2d, fully_connected, add, average_pool2d, "
-         "max_pool2d, softmax; try a family without this op");
+  std::string names;
+  for (const SupportedOp& op : kSupportedOps)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", op.name);
+  refuse(node, fmt::format("has no int8 form; supported: {}; try a network without this op", names));
 }
 
 void check_scale(const Node& node, std::string_view what, float scale) {
@@ -120,17 +142,44 @@ void check_unweighted(const Node& node, const QuantizedNode& q) {
   check_length(node, "biases", q.bias.size(), 0);
 }
 
-void check_pool(const QuantizedGraph& graph, NodeId id, const Window& window) {
+// For ops that copy bytes.
+void check_same_quantization(const QuantizedGraph& graph, NodeId id) {
   const Node& node = graph.graph.node(id);
-  const Quantization& input = graph.node(node.inputs[0]).output;
   const Quantization& output = graph.node(id).output;
-  check_unweighted(node, graph.node(id));
-  if (input != output) {
-    refuse(node,
-           fmt::format("found output scale {} and zero point {}; accepted: those of its input, {} and {}",
-                       output.scale, output.zero_point, input.scale, input.zero_point));
+  for (const NodeId from : node.inputs) {
+    const Quantization& input = graph.node(from).output;
+    if (input != output) {
+      refuse(node,
+             fmt::format("found output scale {} and zero point {}; accepted: those of its input, {} and {}",
+                         output.scale, output.zero_point, input.scale, input.zero_point));
+    }
   }
-  const std::int64_t pixels = std::int64_t{window.kernel_height} * window.kernel_width;
+}
+
+void check_copy(const QuantizedGraph& graph, NodeId id) {
+  check_unweighted(graph.graph.node(id), graph.node(id));
+  check_same_quantization(graph, id);
+}
+
+void check_unit_output(const Node& node, const Quantization& output) {
+  if (output == kUnitOutput) return;
+  refuse(node, fmt::format("found output scale {} and zero point {}; accepted: 1/256 and -128", output.scale,
+                           output.zero_point));
+}
+
+// A value of at most `bound` must not overflow when it is rescaled.
+void check_rescale(const Node& node, std::int64_t bound, FixedPoint by) {
+  if (shifted_bound(bound, by.shift) <= kMostSum) return;
+  refuse(node, fmt::format("values of up to {} have a left shift of {}; accepted: a product up to {}; try a "
+                           "larger output scale",
+                           bound, by.shift, kMostSum));
+}
+
+void check_pool(const QuantizedGraph& graph, NodeId id, const Window& window, Activation activation) {
+  const Node& node = graph.graph.node(id);
+  check_activation(node, activation);
+  check_copy(graph, id);
+  const std::int64_t pixels = window.taps();
   if (pixels > kMostPooledPixels) {
     refuse(node, fmt::format("found a window of {} pixels; accepted: up to {}", pixels, kMostPooledPixels));
   }
@@ -159,6 +208,61 @@ FixedPoint nearest_fixed_point(double real_multiplier) {
   return {static_cast<std::int32_t>(multiplier), shift};
 }
 
+void check_mul(const QuantizedGraph& graph, NodeId id, Activation activation) {
+  const Node& node = graph.graph.node(id);
+  check_activation(node, activation);
+  check_unweighted(node, graph.node(id));
+  check_rescale(node, 255 * 255, mul_multiplier(graph, id));
+}
+
+std::int64_t averaged_elements(const QuantizedGraph& graph, NodeId id) {
+  const Node& node = graph.graph.node(id);
+  return graph.graph.node(node.inputs[0]).shape.elements() / node.shape.elements();
+}
+
+void check_mean(const QuantizedGraph& graph, NodeId id) {
+  const Node& node = graph.graph.node(id);
+  check_unweighted(node, graph.node(id));
+  const std::int64_t elements = averaged_elements(graph, id);
+  if (elements > kMostPooledPixels)
+    refuse(node, fmt::format("found a mean of {}; accepted: up to {}", elements, kMostPooledPixels));
+  check_rescale(node, 255 * elements, mean_multiplier(graph, id));
+}
+
+void check_hard_swish(const QuantizedGraph& graph, NodeId id) {
+  const Node& node = graph.graph.node(id);
+  const auto [output, reluish] = hard_swish_scaling(graph, id);
+  const auto sixteen_bits = [](int shift) { return shift >= -15 && shift <= 15; };
+  if (output.shift <= 0 && sixteen_bits(output.shift) && sixteen_bits(reluish.shift)) return;
+  refuse(node,
+         fmt::format("found input scale {} and output scale {}; accepted: an output scale from 1/128 to "
+                     "256 times the input's, which is in [2^-21, 256]",
+                     graph.node(node.inputs[0]).output.scale, graph.node(id).output.scale));
+}
+
+void check_activate(const QuantizedGraph& graph, NodeId id, Activation activation) {
+  const Node& node = graph.graph.node(id);
+  check_unweighted(node, graph.node(id));
+  switch (activation) {
+    case Activation::relu6:  // TensorFlow Lite Micro clamps the bytes as they are
+      return check_same_quantization(graph, id);
+    case Activation::none:
+    case Activation::relu:
+      return check_rescale(node, 255, rescale_multiplier(graph, id));
+    case Activation::sigmoid:
+      check_unit_output(node, graph.node(id).output);
+      if (sigmoid_scaling(graph, id).input.shift < 0)
+        refuse(node, fmt::format("found input scale {}; accepted: above 2^-27",
+                                 graph.node(node.inputs[0]).output.scale));
+      return;
+    case Activation::hard_swish:
+      return check_hard_swish(graph, id);
+    case Activation::hard_sigmoid:
+      break;
+  }
+  refuse_op(node);
+}
+
 // beta * input scale in units of the last place of Q5.26, limited as TensorFlow Lite limits it.
 double softmax_multiplier(const QuantizedGraph& graph, NodeId id) {
   constexpr double kOne = 1 << (31 - kSoftmaxIntegerBits);
@@ -170,12 +274,8 @@ double softmax_multiplier(const QuantizedGraph& graph, NodeId id) {
 
 void check_softmax(const QuantizedGraph& graph, NodeId id) {
   const Node& node = graph.graph.node(id);
-  const Quantization& output = graph.node(id).output;
   check_unweighted(node, graph.node(id));
-  if (output != kSoftmaxOutput) {
-    refuse(node, fmt::format("found output scale {} and zero point {}; accepted: 1/256 and -128",
-                             output.scale, output.zero_point));
-  }
+  check_unit_output(node, graph.node(id).output);
   if (node.shape.channels > kMostSoftmaxChannels) {
     refuse(node,
            fmt::format("found {} channels; accepted: up to {}", node.shape.channels, kMostSoftmaxChannels));
@@ -200,17 +300,23 @@ void verify(const QuantizedGraph& graph) {
     const Node& node = graph.graph.node(id);
     const NodeWeights& lengths = expected.nodes[static_cast<std::size_t>(id)];
     check_output(node, graph.node(id).output);
-    std::visit(overloaded{[&](const Input&) { check_unweighted(node, graph.node(id)); },
-                          [&](const Conv2d& c) { check_weighted(graph, id, lengths, c.activation); },
-                          [&](const DepthwiseConv2d& d) { check_weighted(graph, id, lengths, d.activation); },
-                          [&](const FullyConnected& f) { check_weighted(graph, id, lengths, f.activation); },
-                          [&](const Add& a) { check_add(graph, id, a.activation); },
-                          [&](const AveragePool2d& p) { check_pool(graph, id, p.window); },
-                          [&](const MaxPool2d& p) { check_pool(graph, id, p.window); },
-                          [&](const Softmax&) { check_softmax(graph, id); },
-                          [&](const BatchNorm&) { refuse_op(node); },
-                          [&](const Activate&) { refuse_op(node); }, [&](const Mul&) { refuse_op(node); }},
-               node.op);
+    std::visit(
+        overloaded{[&](const Input&) { check_unweighted(node, graph.node(id)); },
+                   [&](const Conv2d& c) { check_weighted(graph, id, lengths, c.activation); },
+                   [&](const DepthwiseConv2d& d) { check_weighted(graph, id, lengths, d.activation); },
+                   [&](const FullyConnected& f) { check_weighted(graph, id, lengths, f.activation); },
+                   [&](const Add& a) { check_add(graph, id, a.activation); },
+                   [&](const Mul& m) { check_mul(graph, id, m.activation); },
+                   [&](const AveragePool2d& p) { check_pool(graph, id, p.window, p.activation); },
+                   [&](const MaxPool2d& p) { check_pool(graph, id, p.window, p.activation); },
+                   [&](const Softmax&) { check_softmax(graph, id); },
+                   [&](const Mean&) { check_mean(graph, id); },
+                   [&](const Activate& a) { check_activate(graph, id, a.activation); },
+                   [&](const Concatenation&) { check_copy(graph, id); },
+                   [&](const Pad&) { check_copy(graph, id); }, [&](const Reshape&) { check_copy(graph, id); },
+                   [&](const ResizeNearestNeighbor&) { check_copy(graph, id); },
+                   [&](const BatchNorm&) { refuse_op(node); }},
+        node.op);
   }
 }
 
@@ -268,6 +374,59 @@ AddMultipliers add_multipliers(const QuantizedGraph& graph, NodeId id) {
   return {to_fixed_point(scale1 / twice_larger), to_fixed_point(scale2 / twice_larger),
           to_fixed_point(twice_larger / (kLeftShift * double{graph.node(id).output.scale}))};
 }
+
+FixedPoint mul_multiplier(const QuantizedGraph& graph, NodeId id) {
+  const Node& node = graph.graph.node(id);
+  return to_fixed_point(double{graph.node(node.inputs[0]).output.scale} *
+                        double{graph.node(node.inputs[1]).output.scale} /
+                        double{graph.node(id).output.scale});
+}
+
+FixedPoint rescale_multiplier(const QuantizedGraph& graph, NodeId id) {
+  const Node& node = graph.graph.node(id);
+  const float input = graph.node(node.inputs[0]).output.scale;
+  const float output = graph.node(id).output.scale;
+  // TensorFlow Lite Micro divides floats for a relu and doubles for a quantize.
+  const bool relu = std::get<Activate>(node.op).activation != Activation::none;
+  return to_fixed_point(relu ? double{input / output} : double{input} / double{output});
+}
+
+FixedPoint mean_multiplier(const QuantizedGraph& graph, NodeId id) {
+  const Node& node = graph.graph.node(id);
+  FixedPoint f =
+      to_fixed_point(double{graph.node(node.inputs[0]).output.scale} / double{graph.node(id).output.scale});
+  const std::int64_t elements = averaged_elements(graph, id);
+  const int whole_bits = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(elements))) - 1;
+  const int bits = std::min(whole_bits, 31 + f.shift);
+  return {static_cast<std::int32_t>((std::int64_t{f.multiplier} << bits) / elements), f.shift - bits};
+}
+
+std::int8_t pad_value(const QuantizedGraph& graph, NodeId id) {
+  const Quantization& q = graph.node(id).output;
+  const double steps = std::round(double{std::get<Pad>(graph.graph.node(id).op).value} / double{q.scale});
+  return static_cast<std::int8_t>(std::clamp(steps + q.zero_point, -128.0, 127.0));
+}
+
+SigmoidScaling sigmoid_scaling(const QuantizedGraph& graph, NodeId id) {
+  constexpr int kIntegerBits = 4;
+  constexpr double kMost = (1 << kIntegerBits) - 1;
+  constexpr double kOne = 1 << (31 - kIntegerBits);
+  const float scale = graph.node(graph.graph.node(id).inputs[0]).output.scale;
+  const FixedPoint input = nearest_fixed_point(double{scale} * kOne);
+  return {input, static_cast<std::int32_t>(std::floor(std::ldexp(kMost * kOne, -input.shift)))};
+}
+
+HardSwishScaling hard_swish_scaling(const QuantizedGraph& graph, NodeId id) {
+  const float input = graph.node(graph.graph.node(id).inputs[0]).output.scale * (1.0F / 128.0F);
+  const auto sixteen_bits = [](float ratio) {
+    const FixedPoint f = nearest_fixed_point(double{ratio});
+    const std::int64_t rounded = (std::int64_t{f.multiplier} + (1 << 15)) >> 16;
+    return FixedPoint{static_cast<std::int32_t>(std::min<std::int64_t>(rounded, 32767)), f.shift};
+  };
+  return {sixteen_bits(input / graph.node(id).output.scale), sixteen_bits(input / (3.0F / 32768.0F))};
+}
+
+std::span<const SupportedOp> supported_ops() { return kSupportedOps; }
 
 SoftmaxScaling softmax_scaling(const QuantizedGraph& graph, NodeId id) {
   constexpr double kMostDifference = (1 << kSoftmaxIntegerBits) - 1;

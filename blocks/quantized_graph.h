@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "blocks/graph.h"
@@ -40,9 +42,9 @@ struct QuantizedGraph {
 };
 
 // Throws Error(input) naming the node when a length, scale, zero point or filter value is not as described
-// above, when a pooling's output scale differs from its input's or a softmax's is not 1/256, when some input
-// could overflow an int32 sum (left shift of the requantization included), or when an op or activation has no
-// int8 form yet.
+// above, when the output scale is not what the op must have (pooling, concatenation, pad, reshape, resize and
+// a relu6 of its own: the input's; softmax and sigmoid: 1/256), when some input could overflow an int32 sum
+// (left shift of the requantization included), or when an op or activation has no int8 form.
 void verify(const QuantizedGraph& graph);
 
 // The int8 values between which a fused activation keeps its output: relu6 clamps to [zero point, zero point
@@ -73,6 +75,19 @@ struct AddMultipliers {
 };
 AddMultipliers add_multipliers(const QuantizedGraph& graph, NodeId id);
 
+// input1 scale * input2 scale / output scale of an int8 mul.
+FixedPoint mul_multiplier(const QuantizedGraph& graph, NodeId id);
+
+// input scale / output scale of an `activate` node without a curve (none, relu, relu6).
+FixedPoint rescale_multiplier(const QuantizedGraph& graph, NodeId id);
+
+// From the sum of the (value - zero point) of a mean to its output. The division by their number is in the
+// multiplier, which need not be normalized (TensorFlow Lite Micro's QuantizedMeanOrSum).
+FixedPoint mean_multiplier(const QuantizedGraph& graph, NodeId id);
+
+// The border's value as int8, in the scale of a pad's output.
+std::int8_t pad_value(const QuantizedGraph& graph, NodeId id);
+
 // The constants of an int8 softmax (TensorFlow Lite, 5 integer bits): differences to the largest input become
 // Q5.26 by a multiplier and a left shift; below least_difference, at most 0, their exponential counts as 0.
 struct SoftmaxScaling {
@@ -81,7 +96,29 @@ struct SoftmaxScaling {
 };
 SoftmaxScaling softmax_scaling(const QuantizedGraph& graph, NodeId id);
 
-// What a softmax gives: 256 steps over [0, 1).
-inline constexpr Quantization kSoftmaxOutput{1.0F / 256, -128};
+// What a softmax or sigmoid gives: 256 steps over [0, 1).
+inline constexpr Quantization kUnitOutput{1.0F / 256, -128};
+
+// The constants of an int8 sigmoid (TensorFlow Lite, 4 integer bits): inputs become Q4.27; those at least
+// `radius` from zero give 0 or 1.
+struct SigmoidScaling {
+  FixedPoint input;
+  std::int32_t radius = 0;
+};
+SigmoidScaling sigmoid_scaling(const QuantizedGraph& graph, NodeId id);
+
+// The constants of an int8 hard_swish (TensorFlow Lite, 16-bit arithmetic on inputs times 128): multipliers
+// in [2^14, 2^15] as 16-bit fractions. `output` rescales to the output, `reluish` maps 3.0 to 2^15.
+struct HardSwishScaling {
+  FixedPoint output, reluish;
+};
+HardSwishScaling hard_swish_scaling(const QuantizedGraph& graph, NodeId id);
+
+// One line per op that a QuantizedGraph may have, for messages and `mcufit supported-ops`.
+struct SupportedOp {
+  std::string_view name;
+  std::string_view limits;
+};
+std::span<const SupportedOp> supported_ops();
 
 }  // namespace mcufit

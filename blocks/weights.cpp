@@ -38,29 +38,26 @@ NodeWeights sized(std::int64_t filter, std::int64_t bias) {
 
 NodeWeights expected(const Graph& graph, const Node& node) {
   const auto in = [&] { return graph.node(node.inputs[0]).shape; };
-  const auto taps = [](const Window& w) { return std::int64_t{w.kernel_height} * w.kernel_width; };
-  return std::visit(
-      overloaded{
-          [&](const Conv2d& c) {
-            return sized(taps(c.window) * in().channels * c.output_channels, c.bias ? c.output_channels : 0);
-          },
-          [&](const DepthwiseConv2d& d) {
-            return sized(taps(d.window) * in().channels, d.bias ? in().channels : 0);
-          },
-          [&](const FullyConnected& f) {
-            return sized(in().elements() * f.output_channels, f.bias ? f.output_channels : 0);
-          },
-          [&](const BatchNorm&) {
-            NodeWeights w;
-            const std::vector<float> zeros(static_cast<std::size_t>(in().channels));
-            w.gamma = w.beta = w.mean = w.variance = zeros;
-            return w;
-          },
-          [](const Input&) { return NodeWeights{}; }, [](const Activate&) { return NodeWeights{}; },
-          [](const Add&) { return NodeWeights{}; }, [](const Mul&) { return NodeWeights{}; },
-          [](const AveragePool2d&) { return NodeWeights{}; }, [](const MaxPool2d&) { return NodeWeights{}; },
-          [](const Softmax&) { return NodeWeights{}; }},
-      node.op);
+  return std::visit(overloaded{[&](const Conv2d& c) {
+                                 return sized(c.window.taps() * in().channels * c.output_channels,
+                                              c.bias ? c.output_channels : 0);
+                               },
+                               [&](const DepthwiseConv2d& d) {
+                                 const std::int64_t channels = std::int64_t{in().channels} * d.multiplier;
+                                 return sized(d.window.taps() * channels, d.bias ? channels : 0);
+                               },
+                               [&](const FullyConnected& f) {
+                                 return sized(in().elements() * f.output_channels,
+                                              f.bias ? f.output_channels : 0);
+                               },
+                               [&](const BatchNorm&) {
+                                 NodeWeights w;
+                                 const std::vector<float> zeros(static_cast<std::size_t>(in().channels));
+                                 w.gamma = w.beta = w.mean = w.variance = zeros;
+                                 return w;
+                               },
+                               [](const Weightless auto&) { return NodeWeights{}; }},
+                    node.op);
 }
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what) {

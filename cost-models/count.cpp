@@ -9,38 +9,20 @@ namespace {
 // Weights of a convolution or fully-connected layer, biases apart.
 std::int64_t filter_elements(const Graph& graph, const Node& node) {
   const auto in = [&] { return graph.node(node.inputs[0]).shape; };
-  const auto taps = [](const Window& w) { return std::int64_t{w.kernel_height} * w.kernel_width; };
-  const auto none = [](const auto&) { return std::int64_t{0}; };
   return std::visit(
-      overloaded{[&](const Conv2d& c) { return taps(c.window) * in().channels * c.output_channels; },
-                 [&](const DepthwiseConv2d& d) { return taps(d.window) * in().channels; },
+      overloaded{[&](const Conv2d& c) { return c.window.taps() * in().channels * c.output_channels; },
+                 [&](const DepthwiseConv2d& d) { return d.window.taps() * node.shape.channels; },
                  [&](const FullyConnected& f) { return in().elements() * f.output_channels; },
-                 [&](const Input& op) { return none(op); }, [&](const BatchNorm& op) { return none(op); },
-                 [&](const Activate& op) { return none(op); }, [&](const Add& op) { return none(op); },
-                 [&](const Mul& op) { return none(op); }, [&](const AveragePool2d& op) { return none(op); },
-                 [&](const MaxPool2d& op) { return none(op); }, [&](const Softmax& op) { return none(op); }},
+                 [](const BatchNorm&) { return std::int64_t{0}; },
+                 [](const Weightless auto&) { return std::int64_t{0}; }},
       node.op);
 }
 
 bool has_bias(const Op& op) {
   return std::visit(
       overloaded{[](const Conv2d& c) { return c.bias; }, [](const DepthwiseConv2d& d) { return d.bias; },
-                 [](const FullyConnected& f) { return f.bias; }, [](const Input&) { return false; },
-                 [](const BatchNorm&) { return false; }, [](const Activate&) { return false; },
-                 [](const Add&) { return false; }, [](const Mul&) { return false; },
-                 [](const AveragePool2d&) { return false; }, [](const MaxPool2d&) { return false; },
-                 [](const Softmax&) { return false; }},
-      op);
-}
-
-bool works_in_place(const Op& op) {
-  return std::visit(
-      overloaded{[](const BatchNorm&) { return true; }, [](const Activate&) { return true; },
-                 [](const Add&) { return true; }, [](const Mul&) { return true; },
-                 [](const Input&) { return false; }, [](const Conv2d&) { return false; },
-                 [](const DepthwiseConv2d&) { return false; }, [](const FullyConnected&) { return false; },
-                 [](const AveragePool2d&) { return false; }, [](const MaxPool2d&) { return false; },
-                 [](const Softmax&) { return false; }},
+                 [](const FullyConnected& f) { return f.bias; }, [](const BatchNorm&) { return false; },
+                 [](const Weightless auto&) { return false; }},
       op);
 }
 

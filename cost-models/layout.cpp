@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::int64_t kBytesPerBias = 4;
 constexpr std::int64_t kBytesPerTableEntry = 4 + 1;  // multiplier and shift
+constexpr std::int64_t kLookupTableBytes = 256;
+constexpr std::int64_t kBytesPerResizedRow = 2;
 
 NodeLayout weighted(const Graph& lowered, NodeId id, std::int64_t step_bytes) {
   const std::int64_t channels = lowered.node(id).shape.channels;
@@ -22,11 +24,10 @@ NodeLayout weighted(const Graph& lowered, NodeId id, std::int64_t step_bytes) {
 }
 
 [[noreturn]] void refuse(const Node& node) {
-  throw Error(ExitCode::input,
-              fmt::format("{}: the runtime has no int8 kernel for {} yet; supported: conv2d, "
-                          "depthwise_conv2d, fully_connected, add, average_pool2d, max_pool2d, softmax, "
-                          "with relu or relu6 fused",
-                          node.name, op_name(node.op)));
+  throw Error(
+      ExitCode::input,
+      fmt::format("{}: the runtime has no int8 kernel for {}; `mcufit supported-ops` lists what it has",
+                  node.name, op_name(node.op)));
 }
 
 }  // namespace
@@ -35,7 +36,7 @@ NodeLayout node_layout(const Graph& lowered, NodeId id) {
   const Node& node = lowered.node(id);
   return std::visit(
       overloaded{
-          [](const Input&) { return NodeLayout{}; },
+          [](const Input&) { return NodeLayout{}; }, [](const Reshape&) { return NodeLayout{}; },
           [&](const Conv2d&) { return weighted(lowered, id, MCUFIT_CONV2D_S8_STEP_BYTES); },
           [&](const DepthwiseConv2d&) { return weighted(lowered, id, MCUFIT_CONV2D_S8_STEP_BYTES); },
           [&](const FullyConnected&) { return weighted(lowered, id, MCUFIT_FULLY_CONNECTED_S8_STEP_BYTES); },
@@ -43,26 +44,53 @@ NodeLayout node_layout(const Graph& lowered, NodeId id) {
           [](const AveragePool2d&) { return NodeLayout{.step_bytes = MCUFIT_POOL2D_S8_STEP_BYTES}; },
           [](const MaxPool2d&) { return NodeLayout{.step_bytes = MCUFIT_POOL2D_S8_STEP_BYTES}; },
           [](const Softmax&) { return NodeLayout{.step_bytes = MCUFIT_SOFTMAX_S8_STEP_BYTES}; },
-          [&](const BatchNorm&) -> NodeLayout { refuse(node); },
-          [&](const Activate&) -> NodeLayout { refuse(node); },
-          [&](const Mul&) -> NodeLayout { refuse(node); }},
+          [](const Mul&) { return NodeLayout{.step_bytes = MCUFIT_MUL_S8_STEP_BYTES}; },
+          [](const Activate&) {
+            return NodeLayout{.table_bytes = kLookupTableBytes, .step_bytes = MCUFIT_LOOKUP_S8_STEP_BYTES};
+          },
+          [](const Mean&) { return NodeLayout{.step_bytes = MCUFIT_MEAN_S8_STEP_BYTES}; },
+          [&](const Concatenation&) {
+            const auto parts = static_cast<std::int64_t>(node.inputs.size());
+            return NodeLayout{.step_bytes = MCUFIT_CONCATENATION_S8_STEP_BYTES +
+                                            parts * MCUFIT_CONCATENATION_PART_BYTES};
+          },
+          [](const Pad&) { return NodeLayout{.step_bytes = MCUFIT_PAD_S8_STEP_BYTES}; },
+          [](const ResizeNearestNeighbor& r) {
+            return NodeLayout{.table_bytes = kBytesPerResizedRow * (std::int64_t{r.height} + r.width),
+                              .step_bytes = MCUFIT_RESIZE_NEAREST_NEIGHBOR_S8_STEP_BYTES};
+          },
+          [&](const BatchNorm&) -> NodeLayout { refuse(node); }},
       node.op);
 }
 
 std::optional<std::string_view> kernel_of(const Node& node) {
   using Kernel = std::optional<std::string_view>;
-  return std::visit(overloaded{[](const Input&) -> Kernel { return std::nullopt; },
-                               [](const Conv2d&) -> Kernel { return "conv2d_s8"; },
-                               [](const DepthwiseConv2d&) -> Kernel { return "depthwise_conv2d_s8"; },
-                               [](const FullyConnected&) -> Kernel { return "fully_connected_s8"; },
-                               [](const Add&) -> Kernel { return "add_s8"; },
-                               [](const AveragePool2d&) -> Kernel { return "average_pool2d_s8"; },
-                               [](const MaxPool2d&) -> Kernel { return "max_pool2d_s8"; },
-                               [](const Softmax&) -> Kernel { return "softmax_s8"; },
-                               [&](const BatchNorm&) -> Kernel { refuse(node); },
-                               [&](const Activate&) -> Kernel { refuse(node); },
-                               [&](const Mul&) -> Kernel { refuse(node); }},
-                    node.op);
+  return std::visit(
+      overloaded{[](const Input&) -> Kernel { return std::nullopt; },
+                 [](const Conv2d&) -> Kernel { return "conv2d_s8"; },
+                 [](const DepthwiseConv2d&) -> Kernel { return "depthwise_conv2d_s8"; },
+                 [](const FullyConnected&) -> Kernel { return "fully_connected_s8"; },
+                 [](const Add&) -> Kernel { return "add_s8"; },
+                 [](const AveragePool2d&) -> Kernel { return "average_pool2d_s8"; },
+                 [](const MaxPool2d&) -> Kernel { return "max_pool2d_s8"; },
+                 [](const Softmax&) -> Kernel { return "softmax_s8"; },
+                 [](const Mul&) -> Kernel { return "mul_s8"; },
+                 [](const Activate&) -> Kernel { return "lookup_s8"; },
+                 [](const Mean&) -> Kernel { return "mean_s8"; },
+                 [](const Concatenation&) -> Kernel { return "concatenation_s8"; },
+                 [](const Pad&) -> Kernel { return "pad_s8"; },
+                 [](const Reshape&) -> Kernel { return std::nullopt; },
+                 [](const ResizeNearestNeighbor&) -> Kernel { return "resize_nearest_neighbor_s8"; },
+                 [&](const BatchNorm&) -> Kernel { refuse(node); }},
+      node.op);
+}
+
+std::vector<NodeId> called_nodes(const Graph& lowered) {
+  std::vector<NodeId> nodes;
+  for (NodeId id = 0; id < lowered.size(); ++id) {
+    if (kernel_of(lowered.node(id))) nodes.push_back(id);
+  }
+  return nodes;
 }
 
 std::set<std::string, std::less<>> kernels_of(const Graph& lowered) {

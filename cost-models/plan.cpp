@@ -32,7 +32,14 @@ struct Block {
   Placement extent;  // offset, bytes and steps of the whole chain
 };
 
-// Chains each add to the operand that dies there; every other node starts a block of its own.
+// True when node `id` may write over input `from`, all of whose bytes it then replaces.
+bool may_replace(const Graph& lowered, NodeId id, NodeId from) {
+  return works_in_place(lowered.node(id).op) &&
+         lowered.node(from).shape.elements() == lowered.node(id).shape.elements();
+}
+
+// Chains each element-wise node to an operand that nobody needs later, and each reshape to its input, whose
+// bytes it is; every other node starts a block of its own.
 std::vector<Block> chain_blocks(const Graph& lowered, const std::vector<NodeId>& last) {
   std::vector<Block> blocks;
   std::vector<std::size_t> block_of(lowered.nodes.size());
@@ -40,10 +47,10 @@ std::vector<Block> chain_blocks(const Graph& lowered, const std::vector<NodeId>&
     const Node& node = lowered.node(id);
     const std::int32_t dies = last[static_cast<std::size_t>(id)];
     std::size_t block = blocks.size();
-    if (std::holds_alternative<Add>(node.op)) {
-      for (const NodeId from : node.inputs) {
-        if (last[static_cast<std::size_t>(from)] == id) block = block_of[static_cast<std::size_t>(from)];
-      }
+    for (const NodeId from : node.inputs) {
+      const std::size_t of_input = block_of[static_cast<std::size_t>(from)];
+      const bool free = blocks[of_input].extent.last_step == id && may_replace(lowered, id, from);
+      if (free || std::holds_alternative<Reshape>(node.op)) block = of_input;
     }
     if (block == blocks.size()) {
       blocks.push_back(
@@ -66,6 +73,12 @@ Placed neighbours(const Placement& block, const Placed& placed) {
   }
   std::sort(live.begin(), live.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
   return live;
+}
+
+// The node whose bytes a node's value is: its own, or behind reshapes the one that computed them.
+NodeId bytes_of(const Graph& lowered, NodeId id) {
+  while (std::holds_alternative<Reshape>(lowered.node(id).op)) id = lowered.node(id).inputs[0];
+  return id;
 }
 
 // The lowest offset at which `block` touches none of `placed` that lives with it.
@@ -177,9 +190,9 @@ MemoryPlan plan(const Graph& lowered) {
 
 bool in_place(const MemoryPlan& plan, const Graph& lowered, NodeId id, NodeId input) {
   const auto& inputs = lowered.node(id).inputs;
-  return std::holds_alternative<Add>(lowered.node(id).op) &&
-         std::find(inputs.begin(), inputs.end(), input) != inputs.end() &&
-         plan.placement(id).offset == plan.placement(input).offset && plan.placement(input).last_step == id;
+  return may_replace(lowered, id, input) && std::find(inputs.begin(), inputs.end(), input) != inputs.end() &&
+         plan.placement(id).offset == plan.placement(input).offset &&
+         (std::holds_alternative<Reshape>(lowered.node(id).op) || plan.placement(input).last_step == id);
 }
 
 void verify(const MemoryPlan& plan, const Graph& lowered) {
@@ -199,8 +212,9 @@ void verify(const MemoryPlan& plan, const Graph& lowered) {
     for (NodeId other = 0; other < id; ++other) {
       const Placement& o = plan.placement(other);
       if (!live_together(p, o) || !share_bytes(p, o)) continue;
+      const bool one_value = bytes_of(lowered, id) == bytes_of(lowered, other) && p.offset == o.offset;
       require(
-          in_place(plan, lowered, id, other), lowered,
+          one_value || in_place(plan, lowered, id, other), lowered,
           fmt::format("{} and {} share bytes while both are needed", node.name, lowered.node(other).name));
     }
   }

@@ -39,14 +39,15 @@ struct MemoryPlan {
 // Tensors start at multiples of this, for kernels that load words.
 inline constexpr std::int64_t kTensorAlignment = 4;
 
-// Layer by layer in node order; an add writes over an input that nobody reads later. The plan is verified.
+// Layer by layer in node order; element-wise nodes write over an input that nobody reads later, a reshape is
+// its input's bytes. The plan is verified.
 MemoryPlan plan(const Graph& lowered);
 
 // Throws Error(internal) when two placements that are ever live together share a byte (unless one is written
 // in place of the other), one leaves the arena, or a node reads what no longer lies there.
 void verify(const MemoryPlan& plan, const Graph& lowered);
 
-// True when step `id` writes its output over its input `input` element by element.
+// True when step `id` writes its output over its input `input` element by element, or is the same bytes.
 bool in_place(const MemoryPlan& plan, const Graph& lowered, NodeId id, NodeId input);
 
 // The arena over time, a line per step: live bytes, a bar, and the tensors.

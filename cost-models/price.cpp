@@ -86,7 +86,7 @@ Cost price(const Graph& lowered, const CodeSizesForTarget& code) {
     cost.flash.table_bytes += layout.table_bytes;
     cost.flash.step_bytes += layout.step_bytes;
   }
-  const std::int64_t calls = lowered.size() - 1;
+  const auto calls = static_cast<std::int64_t>(called_nodes(lowered).size());
   cost.flash.code_bytes =
       code.sizes.accessor_bytes + code.sizes.invoke_base_bytes + calls * code.sizes.invoke_step_bytes;
   std::int64_t deepest = 0;

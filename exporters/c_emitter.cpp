@@ -121,7 +121,7 @@ std::string adapter(const std::string& name, std::string_view kernel) {
 
 std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
   std::string steps, calls;
-  for (NodeId id = 1; id < graph.graph.size(); ++id) {
+  for (const NodeId id : called_nodes(graph.graph)) {
     const StepText text = step_text(graph, plan, id, name);
     steps += text.step + "\n";
     calls += fmt::format("    {{{}, &{}_step{}, {}}}, /* {} */\n", adapter_name(name, text.kernel), name, id,
@@ -138,7 +138,7 @@ std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, co
 void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name,
                  PackageFiles& files) {
   std::string tables, externals;
-  for (NodeId id = 1; id < graph.graph.size(); ++id) {
+  for (const NodeId id : called_nodes(graph.graph)) {
     const StepText text = step_text(graph, plan, id, name);
     tables += text.tables;
     externals += text.externals;

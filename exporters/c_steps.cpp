@@ -92,42 +92,143 @@ std::string text_of(const mcufit_pool2d_s8_step& s) {
 
 std::string text_of(const mcufit_softmax_s8_step& s) {
   return fmt::format(
-      "    .input_offset = {}, .output_offset = {},\n    .multiplier = {}, .channels = {},\n"
+      "    .input = {},\n    .output = {},\n    .multiplier = {}, .width = {}, .channels = {},\n"
       "    .least_difference = {}, .shift = {}",
-      s.input_offset, s.output_offset, s.multiplier, s.channels, s.least_difference, s.shift);
+      text_of(s.input), text_of(s.output), s.multiplier, s.width, s.channels, s.least_difference, s.shift);
+}
+
+std::string text_of(const mcufit_mul_s8_step& s) {
+  return fmt::format(
+      "    .input1 = {},\n    .input2 = {},\n    .output = {},\n    .width = {}, .channels = {},\n"
+      "    .multiplier = {}, .zero_point1 = {}, .zero_point2 = {},\n"
+      "    .output_zero_point = {}, .shift = {}, .output_min = {}, .output_max = {}",
+      text_of(s.input1), text_of(s.input2), text_of(s.output), s.width, s.channels, s.multiplier,
+      s.zero_point1, s.zero_point2, s.output_zero_point, s.shift, s.output_min, s.output_max);
+}
+
+std::string text_of(const mcufit_lookup_s8_step& s, std::string_view node) {
+  return fmt::format(
+      "    .input = {},\n    .output = {},\n    .width = {}, .channels = {}, .table = {}_table",
+      text_of(s.input), text_of(s.output), s.width, s.channels, node);
+}
+
+std::string text_of(const mcufit_mean_s8_step& s) {
+  return fmt::format(
+      "    .input = {},\n    .output = {},\n    .rows = {}, .columns = {}, .output_width = {}, .channels = "
+      "{},\n"
+      "    .multiplier = {}, .offset = {}, .output_zero_point = {}, .shift = {}",
+      text_of(s.input), text_of(s.output), s.rows, s.columns, s.output_width, s.channels, s.multiplier,
+      s.offset, s.output_zero_point, s.shift);
+}
+
+std::string text_of(const mcufit_concatenation_s8_step& s, std::string_view step) {
+  return fmt::format("    .output = {},\n    .parts = {}_parts, .count = {}", text_of(s.output), step,
+                     s.count);
+}
+
+std::string text_of(const mcufit_pad_s8_step& s) {
+  return fmt::format(
+      "    .input = {},\n    .output = {},\n    .top = {}, .left = {}, .front = {},\n"
+      "    .input_height = {}, .input_width = {}, .input_channels = {},\n"
+      "    .output_width = {}, .output_channels = {}, .value = {}",
+      text_of(s.input), text_of(s.output), s.top, s.left, s.front, s.input_height, s.input_width,
+      s.input_channels, s.output_width, s.output_channels, s.value);
+}
+
+std::string text_of(const mcufit_resize_nearest_neighbor_s8_step& s, std::string_view node) {
+  return fmt::format(
+      "    .input = {},\n    .output = {},\n    .rows = {}_rows, .columns = {}_columns,\n"
+      "    .output_width = {}, .channels = {}",
+      text_of(s.input), text_of(s.output), node, node, s.output_width, s.channels);
+}
+
+// The array beside a concatenation's step.
+std::string parts_text(const std::vector<mcufit_concatenation_part>& parts, std::string_view step) {
+  std::string text =
+      fmt::format("static const mcufit_concatenation_part {}_parts[{}] = {{\n", step, parts.size());
+  for (const auto& p : parts)
+    text += fmt::format(
+        "    {{.input = {},\n     .at = {}, .first_row = {}, .rows = {}, .width = {}, .channels = {}}},\n",
+        text_of(p.input), p.at, p.first_row, p.rows, p.width, p.channels);
+  return text + "};\n";
+}
+
+// A constant array that a step points to: `const int8_t <node>_<suffix>[size]`.
+struct Array {
+  std::string_view type, suffix;
+  std::string size, definition;
+};
+
+template <typename Integer>
+Array array_of(std::string_view node, std::string_view type, std::string_view suffix,
+               std::span<const Integer> values) {
+  return {type, suffix, std::to_string(values.size()),
+          array(fmt::format("const {} {}_{}", type, node, suffix), values)};
+}
+
+std::vector<Array> arrays_of(const ConvolutionTables& t, std::string_view node) {
+  return {array_of<std::int8_t>(node, "int8_t", "filter", t.filter),
+          array_of<std::int32_t>(node, "int32_t", "bias", t.bias),
+          array_of<std::int32_t>(node, "int32_t", "multiplier", t.multiplier),
+          array_of<std::int8_t>(node, "int8_t", "shift", t.shift)};
 }
 
 // The parts of a StepText that depend on the kind of step.
 struct Body {
   std::string_view type;
   std::string fields;
-  const ConvolutionTables* tables = nullptr;
-  int end = 0;
+  std::vector<Array> arrays = {};
+  std::string before = {};  // definitions that the step needs in front of it
 };
 
-Body body_of(const RuntimeStep& step, std::string_view node) {
+Body body_of(const RuntimeStep& step, std::string_view node, std::string_view name) {
   return std::visit(
       overloaded{
           [&](const Conv2dStep& s) {
-            return Body{"mcufit_conv2d_s8_step", text_of(s.fields, node), &s.tables, s.end};
+            return Body{"mcufit_conv2d_s8_step", text_of(s.fields, node), arrays_of(s.tables, node)};
           },
           [&](const DepthwiseConv2dStep& s) {
-            return Body{"mcufit_depthwise_conv2d_s8_step", text_of(s.fields, node), &s.tables, s.end};
+            return Body{"mcufit_depthwise_conv2d_s8_step", text_of(s.fields, node),
+                        arrays_of(s.tables, node)};
           },
           [&](const FullyConnectedStep& s) {
-            return Body{"mcufit_fully_connected_s8_step", text_of(s.fields, node), &s.tables, s.end};
+            return Body{"mcufit_fully_connected_s8_step", text_of(s.fields, node), arrays_of(s.tables, node)};
           },
           [&](const AddStep& s) {
-            return Body{"mcufit_add_s8_step", text_of(s.fields), nullptr, s.end};
+            return Body{"mcufit_add_s8_step", text_of(s.fields)};
           },
           [&](const AveragePool2dStep& s) {
-            return Body{"mcufit_pool2d_s8_step", text_of(s.fields), nullptr, s.end};
+            return Body{"mcufit_pool2d_s8_step", text_of(s.fields)};
           },
           [&](const MaxPool2dStep& s) {
-            return Body{"mcufit_pool2d_s8_step", text_of(s.fields), nullptr, s.end};
+            return Body{"mcufit_pool2d_s8_step", text_of(s.fields)};
           },
           [&](const SoftmaxStep& s) {
-            return Body{"mcufit_softmax_s8_step", text_of(s.fields), nullptr, s.end};
+            return Body{"mcufit_softmax_s8_step", text_of(s.fields)};
+          },
+          [&](const MulStep& s) {
+            return Body{"mcufit_mul_s8_step", text_of(s.fields)};
+          },
+          [&](const LookupStep& s) {
+            return Body{"mcufit_lookup_s8_step",
+                        text_of(s.fields, node),
+                        {array_of<std::int8_t>(node, "int8_t", "table", s.table)}};
+          },
+          [&](const MeanStep& s) {
+            return Body{"mcufit_mean_s8_step", text_of(s.fields)};
+          },
+          [&](const ConcatenationStep& s) {
+            return Body{
+                "mcufit_concatenation_s8_step", text_of(s.fields, name), {}, parts_text(s.parts, name)};
+          },
+          [&](const PadStep& s) {
+            return Body{"mcufit_pad_s8_step", text_of(s.fields)};
+          },
+          [&](const ResizeStep& s) {
+            return Body{"mcufit_resize_nearest_neighbor_s8_step",
+                        text_of(s.fields, node),
+                        {array_of<std::int16_t>(node, "int16_t", "rows", s.rows),
+                         array_of<std::int16_t>(node, "int16_t", "columns", s.columns)}};
           },
       },
       step);
@@ -159,23 +260,19 @@ std::string c_comment(std::string_view text) {
 StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id, std::string_view package) {
   const RuntimeStep step = make_step(graph, plan, id);
   const std::string node = fmt::format("{}_n{}", package, id);
-  const Body body = body_of(step, node);
+  const std::string name = fmt::format("{}_step{}", package, id);
+  const Body body = body_of(step, node, name);
   StepText text;
   text.kernel = kernel_of(graph.graph.node(id)).value();
-  text.end = body.end;
+  text.end = std::visit([](const auto& s) { return int{s.end}; }, step);
   const std::string title = fmt::format("/* {} */\n", c_comment(graph.graph.node(id).name));
   text.step =
-      fmt::format("{}static const {} {}_step{} = {{\n{}}};\n", title, body.type, package, id, body.fields);
-  if (body.tables == nullptr) return text;
-  const ConvolutionTables& t = *body.tables;
-  text.tables = title + c_array(fmt::format("const int8_t {}_filter", node), t.filter) +
-                c_array(fmt::format("const int32_t {}_bias", node), t.bias) +
-                c_array(fmt::format("const int32_t {}_multiplier", node), t.multiplier) +
-                c_array(fmt::format("const int8_t {}_shift", node), t.shift);
-  text.externals = fmt::format(
-      "extern const int8_t {0}_filter[{1}];\nextern const int32_t {0}_bias[{2}];\n"
-      "extern const int32_t {0}_multiplier[{2}];\nextern const int8_t {0}_shift[{2}];\n",
-      node, t.filter.size(), t.bias.size());
+      fmt::format("{}{}static const {} {} = {{\n{}}};\n", title, body.before, body.type, name, body.fields);
+  if (!body.arrays.empty()) text.tables = title;
+  for (const Array& a : body.arrays) {
+    text.tables += a.definition;
+    text.externals += fmt::format("extern const {} {}_{}[{}];\n", a.type, node, a.suffix, a.size);
+  }
   return text;
 }
 

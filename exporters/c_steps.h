@@ -20,10 +20,9 @@ std::string c_numbers(std::span<const std::int8_t> values, std::size_t indent);
 
 // One kernel call of a package as C text.
 struct StepText {
-  std::string kernel;  // "conv2d_s8"
-  std::string step;    // definition of `static const mcufit_conv2d_s8_step <name>_step<id>`
-  std::string tables;  // definitions of <name>_n<id>_filter, _bias, _multiplier and _shift; empty where the
-                       // op has none
+  std::string kernel;     // "conv2d_s8"
+  std::string step;       // definition of `static const mcufit_conv2d_s8_step <name>_step<id>`
+  std::string tables;     // definitions of <name>_n<id>_filter, _bias, ...; empty where the op has none
   std::string externals;  // their declarations
   int end = 0;            // the call computes [0, end)
 };

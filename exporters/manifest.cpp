@@ -42,7 +42,7 @@ json tensor(const Shape& shape, const Quantization& q) {
 
 json steps(const QuantizedGraph& graph, const std::string& name) {
   json list = json::array();
-  for (NodeId id = 1; id < graph.graph.size(); ++id) {
+  for (const NodeId id : called_nodes(graph.graph)) {
     const Node& node = graph.graph.node(id);
     list.push_back({{"node", id},
                     {"name", node.name},

@@ -79,15 +79,26 @@ double filter_scale(double largest, double bias, double input_scale) {
   return std::max({largest / kMostFilterValue, least, double{std::numeric_limits<float>::min()}});
 }
 
-// Quantizes one output channel; returns the output scale below which its sums could overflow when rescaled.
-double quantize_channel(const NodeWeights& weights, const ChannelSlice& slice, std::size_t channel,
-                        double input_scale, QuantizedNode& out) {
-  const double bias = weights.bias.empty() ? 0.0 : double{weights.bias[channel]};
+double bias_of(const NodeWeights& weights, std::size_t channel) {
+  return weights.bias.empty() ? 0.0 : double{weights.bias[channel]};
+}
+
+// The scale that suits one output channel.
+float channel_scale(const NodeWeights& weights, const ChannelSlice& slice, std::size_t channel,
+                    double input_scale) {
   double largest = 0;
   for (std::size_t i = 0; i < slice.count; ++i) {
     largest = std::max(largest, std::abs(double{weights.filter[slice.first + i * slice.stride]}));
   }
-  const auto scale = static_cast<float>(filter_scale(largest, bias, input_scale));
+  return static_cast<float>(filter_scale(largest, bias_of(weights, channel), input_scale));
+}
+
+// Quantizes one output channel, whose filter scale is set; returns the output scale below which its sums
+// could overflow when rescaled.
+double quantize_channel(const NodeWeights& weights, const ChannelSlice& slice, std::size_t channel,
+                        double input_scale, QuantizedNode& out) {
+  const double bias = bias_of(weights, channel);
+  const float scale = out.filter_scales[channel];
   double bound =
       1 + std::abs(bias) / (input_scale * double{scale});  // 1: a dead channel's multiplier is bounded too
   for (std::size_t i = 0; i < slice.count; ++i) {
@@ -96,7 +107,6 @@ double quantize_channel(const NodeWeights& weights, const ChannelSlice& slice, s
     out.filter[at] = static_cast<std::int8_t>(std::clamp(value, -kMostFilterValue, kMostFilterValue));
     bound += 256 * std::abs(value);
   }
-  out.filter_scales[channel] = scale;
   if (!out.bias.empty())
     out.bias[channel] = static_cast<std::int32_t>(std::round(bias / (input_scale * double{scale})));
   return bound * input_scale * double{scale} / kMostBias;
@@ -107,13 +117,17 @@ QuantizedNode quantize_weighted(const Node& node, const NodeWeights& weights, co
   QuantizedNode out;
   const auto channels = static_cast<std::size_t>(node.shape.channels);
   out.filter.resize(weights.filter.size());
-  out.filter_scales.resize(channels);
   out.bias.resize(weights.bias.size());
+  const auto slice = [&](std::size_t c) { return channel_slice(node, weights.filter.size(), c); };
+  for (std::size_t c = 0; c < channels; ++c)
+    out.filter_scales.push_back(channel_scale(weights, slice(c), c, input_scale));
+  // TensorFlow Lite knows one scale for a fully-connected layer's whole filter.
+  out.one_filter_scale = std::holds_alternative<FullyConnected>(node.op);
+  if (out.one_filter_scale)
+    out.filter_scales.assign(channels, *std::max_element(out.filter_scales.begin(), out.filter_scales.end()));
   double least_scale = 0;
-  for (std::size_t c = 0; c < channels; ++c) {
-    const ChannelSlice slice = channel_slice(node, weights.filter.size(), c);
-    least_scale = std::max(least_scale, quantize_channel(weights, slice, c, input_scale, out));
-  }
+  for (std::size_t c = 0; c < channels; ++c)
+    least_scale = std::max(least_scale, quantize_channel(weights, slice(c), c, input_scale, out));
   out.output = activation_quantization(node, range, least_scale);
   return out;
 }
@@ -130,6 +144,36 @@ QuantizedNode unweighted(Quantization output) {
   return {.output = output, .filter = {}, .filter_scales = {}, .bias = {}};
 }
 
+// Ops that copy bytes, so that input and output have one scale.
+bool keeps_scale(const Op& op) {
+  const auto* activate = std::get_if<Activate>(&op);
+  if (activate != nullptr) return activate->activation == Activation::relu6;
+  return std::visit(
+      []<typename T>(const T&) {
+        return AnyOf<T, AveragePool2d, MaxPool2d, Concatenation, Pad, Reshape, ResizeNearestNeighbor>;
+      },
+      op);
+}
+
+// Gives all nodes that copy from each other one range: what any of them was seen to hold.
+Ranges shared_ranges(const Graph& graph, Ranges ranges) {
+  const auto share = [&](Range& a, Range& b) {
+    const Range both{std::min(a.minimum, b.minimum), std::max(a.maximum, b.maximum)};
+    const bool changed = a != both || b != both;
+    a = b = both;
+    return changed;
+  };
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (NodeId id = 1; id < graph.size(); ++id) {
+      if (!keeps_scale(graph.node(id).op)) continue;
+      for (const NodeId from : graph.node(id).inputs)
+        changed |= share(ranges[static_cast<std::size_t>(id)], ranges[static_cast<std::size_t>(from)]);
+    }
+  }
+  return ranges;
+}
+
 }  // namespace
 
 Ranges observe_ranges(const Lowered& lowered, const std::vector<std::vector<float>>& samples) {
@@ -143,15 +187,17 @@ Ranges observe_ranges(const Lowered& lowered, const std::vector<std::vector<floa
       merged);
 }
 
-QuantizedGraph quantize(const Lowered& lowered, const Ranges& ranges, Quantization input) {
-  if (ranges.size() != lowered.graph.nodes.size()) {
-    throw Error(ExitCode::input, fmt::format("{}: found {} ranges; accepted: {}, one per node",
-                                             lowered.graph.name, ranges.size(), lowered.graph.nodes.size()));
+QuantizedGraph quantize(const Lowered& lowered, const Ranges& observed, Quantization input) {
+  if (observed.size() != lowered.graph.nodes.size()) {
+    throw Error(ExitCode::input,
+                fmt::format("{}: found {} ranges; accepted: {}, one per node", lowered.graph.name,
+                            observed.size(), lowered.graph.nodes.size()));
   }
   if (!std::isnormal(input.scale) || input.scale < 0) {
     throw Error(ExitCode::input, fmt::format("{}: found input scale {}; accepted: a finite number above 0",
                                              lowered.graph.name, input.scale));
   }
+  const Ranges ranges = shared_ranges(lowered.graph, observed);
   QuantizedGraph out{lowered.graph, {}};
   for (NodeId id = 0; id < lowered.graph.size(); ++id) {
     const Node& node = lowered.graph.node(id);
@@ -160,17 +206,26 @@ QuantizedGraph quantize(const Lowered& lowered, const Ranges& ranges, Quantizati
     const auto scale = [&](std::size_t i) { return double{out.node(node.inputs[i]).output.scale}; };
     const auto weighted = [&] { return quantize_weighted(node, weights, range, scale(0)); };
     const auto as_input = [&] { return unweighted(out.node(node.inputs[0]).output); };
-    const auto own = [&] { return unweighted(activation_quantization(node, range, 0)); };
+    const auto own = [&](double least) { return unweighted(activation_quantization(node, range, least)); };
     out.nodes.push_back(std::visit(
         overloaded{[&](const Input&) { return unweighted(input); }, [&](const Conv2d&) { return weighted(); },
                    [&](const DepthwiseConv2d&) { return weighted(); },
                    [&](const FullyConnected&) { return weighted(); },
                    [&](const Add&) { return quantize_add(node, range, scale(0), scale(1)); },
                    [&](const AveragePool2d&) { return as_input(); },
-                   [&](const MaxPool2d&) { return as_input(); },
-                   [&](const Softmax&) { return unweighted(kSoftmaxOutput); },
-                   [&](const BatchNorm&) { return own(); },  // verify() below refuses these three
-                   [&](const Activate&) { return own(); }, [&](const Mul&) { return own(); }},
+                   [&](const MaxPool2d&) { return as_input(); }, [&](const Pad&) { return as_input(); },
+                   [&](const Concatenation&) { return as_input(); },
+                   [&](const Reshape&) { return as_input(); },
+                   [&](const ResizeNearestNeighbor&) { return as_input(); },
+                   [&](const Softmax&) { return unweighted(kUnitOutput); },
+                   [&](const Mul&) { return own(scale(0) * scale(1) * 0x1p-14); },
+                   [&](const Mean&) { return own(scale(0) * 0x1p-14); },
+                   [&](const Activate& a) {
+                     if (a.activation == Activation::relu6) return as_input();
+                     if (a.activation == Activation::sigmoid) return unweighted(kUnitOutput);
+                     return own(scale(0) * 0x1p-6);
+                   },
+                   [&](const BatchNorm&) { return own(0); }},  // verify() below refuses it
         node.op));
   }
   verify(out);

@@ -14,6 +14,7 @@ namespace mcufit {
 struct Range {
   float minimum = 0;
   float maximum = 0;
+  bool operator==(const Range&) const = default;
 };
 using Ranges = std::vector<Range>;
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "blocks/foundation/error.h"
+#include "exporters/lookup.h"
 
 namespace mcufit {
 namespace {
@@ -60,8 +61,8 @@ mcufit_window window_of(const Source& source, const Window& window) {
           .kernel_width = field(window.kernel_width),
           .stride_height = field(window.stride_height),
           .stride_width = field(window.stride_width),
-          .dilation_height = 1,
-          .dilation_width = 1,
+          .dilation_height = field(window.dilation_height),
+          .dilation_width = field(window.dilation_width),
           .pad_top = field(window.padding.top),
           .pad_left = field(window.padding.left)};
 }
@@ -106,12 +107,13 @@ mcufit_conv2d_s8_step convolution_of(const Source& source, const Window& window,
           .requantization = requantization_of(source, activation)};
 }
 
-mcufit_pool2d_s8_step pool_of(const Source& source, const Window& window) {
+mcufit_pool2d_s8_step pool_of(const Source& source, const Window& window, Activation activation) {
+  const ClampRange clamp = clamp_range(activation, source.quantized().output);
   return {.input = view_of(source, source.input()),
           .output = view_of(source, source.id),
           .window = window_of(source, window),
-          .output_min = -128,
-          .output_max = 127};
+          .output_min = static_cast<std::int8_t>(clamp.minimum),
+          .output_max = static_cast<std::int8_t>(clamp.maximum)};
 }
 
 mcufit_fully_connected_s8_step fully_connected_of(const Source& source, Activation activation) {
@@ -128,14 +130,126 @@ mcufit_fully_connected_s8_step fully_connected_of(const Source& source, Activati
 
 mcufit_softmax_s8_step softmax_of(const Source& source) {
   const SoftmaxScaling scaling = softmax_scaling(source.graph, source.id);
-  return {.input_offset = narrow<std::int32_t>(source, "an arena offset of",
-                                               source.plan.placement(source.input()).offset),
-          .output_offset =
-              narrow<std::int32_t>(source, "an arena offset of", source.plan.placement(source.id).offset),
+  const Shape& shape = source.node().shape;
+  return {.input = view_of(source, source.input()),
+          .output = view_of(source, source.id),
           .multiplier = scaling.input.multiplier,
-          .channels = extent(source, source.node().shape.channels),
+          .width = extent(source, shape.width),
+          .channels = extent(source, shape.channels),
           .least_difference = static_cast<std::int16_t>(scaling.least_difference),
           .shift = static_cast<std::int8_t>(scaling.input.shift)};
+}
+
+mcufit_lookup_s8_step lookup_of(const Source& source) {
+  const Shape& shape = source.node().shape;
+  return {.input = view_of(source, source.input()),
+          .output = view_of(source, source.id),
+          .width = extent(source, shape.width),
+          .channels = extent(source, shape.channels),
+          .table = nullptr};
+}
+
+mcufit_mean_s8_step mean_of(const Source& source, const Mean& mean) {
+  const FixedPoint f = mean_multiplier(source.graph, source.id);
+  const Shape& in = source.input_shape();
+  const std::int32_t rows = mean.over_height ? in.height : 1;
+  const std::int32_t columns = mean.over_width ? in.width : 1;
+  return {.input = view_of(source, source.input()),
+          .output = view_of(source, source.id),
+          .rows = extent(source, rows),
+          .columns = extent(source, columns),
+          .output_width = extent(source, source.node().shape.width),
+          .channels = extent(source, in.channels),
+          .multiplier = f.multiplier,
+          .offset = -source.input_quantization().zero_point * rows * columns,
+          .output_zero_point = static_cast<std::int16_t>(source.quantized().output.zero_point),
+          .shift = static_cast<std::int8_t>(f.shift)};
+}
+
+// Each input begins where the one before it ends.
+std::vector<mcufit_concatenation_part> parts_of(const Source& source, Axis axis) {
+  std::vector<mcufit_concatenation_part> parts;
+  std::int64_t row = 0, at = 0;
+  for (const NodeId from : source.node().inputs) {
+    const Shape& shape = source.graph.graph.node(from).shape;
+    parts.push_back({.input = view_of(source, from),
+                     .at = narrow<std::int32_t>(source, "a row of", at),
+                     .first_row = extent(source, row),
+                     .rows = extent(source, shape.height),
+                     .width = extent(source, shape.width),
+                     .channels = extent(source, shape.channels)});
+    if (axis == Axis::height) row += shape.height;
+    if (axis == Axis::width) at += std::int64_t{shape.width} * source.node().shape.channels;
+    if (axis == Axis::channels) at += shape.channels;
+  }
+  return parts;
+}
+
+mcufit_concatenation_s8_step concatenation_of(const Source& source) {
+  return {.output = view_of(source, source.id),
+          .parts = nullptr,
+          .count = extent(source, static_cast<std::int64_t>(source.node().inputs.size()))};
+}
+
+mcufit_pad_s8_step pad_of(const Source& source, const Pad& pad) {
+  const Shape& in = source.input_shape();
+  const Shape& out = source.node().shape;
+  return {.input = view_of(source, source.input()),
+          .output = view_of(source, source.id),
+          .top = extent(source, pad.padding.top),
+          .left = extent(source, pad.padding.left),
+          .front = extent(source, pad.channels_before),
+          .input_height = extent(source, in.height),
+          .input_width = extent(source, in.width),
+          .input_channels = extent(source, in.channels),
+          .output_width = extent(source, out.width),
+          .output_channels = extent(source, out.channels),
+          .value = pad_value(source.graph, source.id)};
+}
+
+std::vector<std::int16_t> sources_of(const Source& source, const ResizeNearestNeighbor& resize,
+                                     std::int32_t input, std::int32_t output) {
+  std::vector<std::int16_t> sources;
+  for (const std::int32_t from : nearest_sources(resize, input, output))
+    sources.push_back(extent(source, from));
+  return sources;
+}
+
+ResizeStep resize_of(const Source& source, const ResizeNearestNeighbor& resize) {
+  const Shape& in = source.input_shape();
+  return {{.input = view_of(source, source.input()),
+           .output = view_of(source, source.id),
+           .rows = nullptr,
+           .columns = nullptr,
+           .output_width = extent(source, resize.width),
+           .channels = extent(source, in.channels)},
+          sources_of(source, resize, in.height, resize.height),
+          sources_of(source, resize, in.width, resize.width),
+          extent(source, resize.height)};
+}
+
+// Strides of 0 where the input is one pixel for all.
+mcufit_view repeated_view_of(const Source& source, NodeId id) {
+  mcufit_view view = view_of(source, id);
+  if (source.graph.graph.node(id).shape != source.node().shape) view.row_stride = view.pixel_stride = 0;
+  return view;
+}
+
+mcufit_mul_s8_step mul_of(const Source& source, Activation activation) {
+  const FixedPoint f = mul_multiplier(source.graph, source.id);
+  const mcufit_requantization output = requantization_of(source, activation);
+  return {.input1 = view_of(source, source.input(0)),
+          .input2 = repeated_view_of(source, source.input(1)),
+          .output = view_of(source, source.id),
+          .width = extent(source, source.node().shape.width),
+          .channels = extent(source, source.node().shape.channels),
+          .multiplier = f.multiplier,
+          .zero_point1 = source.input_quantization(0).zero_point,
+          .zero_point2 = source.input_quantization(1).zero_point,
+          .output_zero_point = output.output_zero_point,
+          .shift = static_cast<std::int8_t>(f.shift),
+          .output_min = output.output_min,
+          .output_max = output.output_max};
 }
 
 mcufit_add_s8_step add_of(const Source& source, Activation activation) {
@@ -162,10 +276,8 @@ mcufit_add_s8_step add_of(const Source& source, Activation activation) {
 [[noreturn]] void refuse(const Node& node) {
   throw Error(
       ExitCode::input,
-      fmt::format(
-          "{}: the runtime has no kernel for {}; supported: conv2d, depthwise_conv2d, fully_connected, "
-          "add, average_pool2d, max_pool2d, softmax",
-          node.name, op_name(node.op)));
+      fmt::format("{}: no kernel executes {}; accepted: what `mcufit supported-ops` lists but reshape",
+                  node.name, op_name(node.op)));
 }
 
 template <typename Fields>
@@ -199,18 +311,33 @@ RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeI
                    return AddStep{add_of(source, a.activation), rows};
                  },
                  [&](const AveragePool2d& p) -> RuntimeStep {
-                   return AveragePool2dStep{pool_of(source, p.window), rows};
+                   return AveragePool2dStep{pool_of(source, p.window, p.activation), rows};
                  },
                  [&](const MaxPool2d& p) -> RuntimeStep {
-                   return MaxPool2dStep{pool_of(source, p.window), rows};
+                   return MaxPool2dStep{pool_of(source, p.window, p.activation), rows};
                  },
                  [&](const Softmax&) -> RuntimeStep {
                    return SoftmaxStep{softmax_of(source), rows};
                  },
                  [&](const Input&) -> RuntimeStep { refuse(node); },
-                 [&](const BatchNorm&) -> RuntimeStep { refuse(node); },
-                 [&](const Activate&) -> RuntimeStep { refuse(node); },
-                 [&](const Mul&) -> RuntimeStep { refuse(node); }},
+                 [&](const Mul& m) -> RuntimeStep {
+                   return MulStep{mul_of(source, m.activation), rows};
+                 },
+                 [&](const Activate&) -> RuntimeStep {
+                   return LookupStep{lookup_of(source), lookup_table(graph, id), rows};
+                 },
+                 [&](const Mean& m) -> RuntimeStep {
+                   return MeanStep{mean_of(source, m), rows};
+                 },
+                 [&](const Concatenation& c) -> RuntimeStep {
+                   return ConcatenationStep{concatenation_of(source), parts_of(source, c.axis), rows};
+                 },
+                 [&](const Pad& p) -> RuntimeStep {
+                   return PadStep{pad_of(source, p), rows};
+                 },
+                 [&](const ResizeNearestNeighbor& r) -> RuntimeStep { return resize_of(source, r); },
+                 [&](const Reshape&) -> RuntimeStep { refuse(node); },
+                 [&](const BatchNorm&) -> RuntimeStep { refuse(node); }},
       node.op);
 }
 
@@ -220,6 +347,23 @@ mcufit_depthwise_conv2d_s8_step bound_fields(const DepthwiseConv2dStep& step) {
 }
 mcufit_fully_connected_s8_step bound_fields(const FullyConnectedStep& step) {
   return bound(step.fields, step.tables);
+}
+
+mcufit_lookup_s8_step bound_fields(const LookupStep& step) {
+  mcufit_lookup_s8_step fields = step.fields;
+  fields.table = step.table.data();
+  return fields;
+}
+mcufit_concatenation_s8_step bound_fields(const ConcatenationStep& step) {
+  mcufit_concatenation_s8_step fields = step.fields;
+  fields.parts = step.parts.data();
+  return fields;
+}
+mcufit_resize_nearest_neighbor_s8_step bound_fields(const ResizeStep& step) {
+  mcufit_resize_nearest_neighbor_s8_step fields = step.fields;
+  fields.rows = step.rows.data();
+  fields.columns = step.columns.data();
+  return fields;
 }
 
 void run_step(const RuntimeStep& step, std::int8_t* arena, std::int16_t first, std::int16_t end) {
@@ -239,7 +383,22 @@ void run_step(const RuntimeStep& step, std::int8_t* arena, std::int16_t first, s
                  [&](const AddStep& s) { mcufit_add_s8(&s.fields, arena, first, end); },
                  [&](const AveragePool2dStep& s) { mcufit_average_pool2d_s8(&s.fields, arena, first, end); },
                  [&](const MaxPool2dStep& s) { mcufit_max_pool2d_s8(&s.fields, arena, first, end); },
-                 [&](const SoftmaxStep& s) { mcufit_softmax_s8(&s.fields, arena, first, end); }},
+                 [&](const SoftmaxStep& s) { mcufit_softmax_s8(&s.fields, arena, first, end); },
+                 [&](const MulStep& s) { mcufit_mul_s8(&s.fields, arena, first, end); },
+                 [&](const LookupStep& s) {
+                   const auto fields = bound_fields(s);
+                   mcufit_lookup_s8(&fields, arena, first, end);
+                 },
+                 [&](const MeanStep& s) { mcufit_mean_s8(&s.fields, arena, first, end); },
+                 [&](const ConcatenationStep& s) {
+                   const auto fields = bound_fields(s);
+                   mcufit_concatenation_s8(&fields, arena, first, end);
+                 },
+                 [&](const PadStep& s) { mcufit_pad_s8(&s.fields, arena, first, end); },
+                 [&](const ResizeStep& s) {
+                   const auto fields = bound_fields(s);
+                   mcufit_resize_nearest_neighbor_s8(&fields, arena, first, end);
+                 }},
       step);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <variant>
@@ -51,21 +52,52 @@ struct MaxPool2dStep {
 };
 struct SoftmaxStep {
   mcufit_softmax_s8_step fields;
-  std::int16_t end;  // rows
+  std::int16_t end;  // output rows
+};
+struct MulStep {
+  mcufit_mul_s8_step fields;
+  std::int16_t end;  // output rows
+};
+struct LookupStep {
+  mcufit_lookup_s8_step fields;
+  std::array<std::int8_t, 256> table;
+  std::int16_t end;  // output rows
+};
+struct MeanStep {
+  mcufit_mean_s8_step fields;
+  std::int16_t end;  // output rows
+};
+struct ConcatenationStep {
+  mcufit_concatenation_s8_step fields;
+  std::vector<mcufit_concatenation_part> parts;
+  std::int16_t end;  // output rows
+};
+struct PadStep {
+  mcufit_pad_s8_step fields;
+  std::int16_t end;  // output rows
+};
+struct ResizeStep {
+  mcufit_resize_nearest_neighbor_s8_step fields;
+  std::vector<std::int16_t> rows, columns;
+  std::int16_t end;  // output rows
 };
 
 using RuntimeStep = std::variant<Conv2dStep, DepthwiseConv2dStep, FullyConnectedStep, AddStep,
-                                 AveragePool2dStep, MaxPool2dStep, SoftmaxStep>;
+                                 AveragePool2dStep, MaxPool2dStep, SoftmaxStep, MulStep, LookupStep, MeanStep,
+                                 ConcatenationStep, PadStep, ResizeStep>;
 
-// The step that executes node `id`, which is not the input. This is the one derivation of step fields: the C
-// emitter prints what the host runs. Throws Error(input) naming the node when the runtime has no kernel for
-// it or a number does not fit its field.
+// The step that executes node `id`, which is neither the input nor a reshape. This is the one derivation of
+// step fields: the C emitter prints what the host runs. Throws Error(input) naming the node when the runtime
+// has no kernel for it or a number does not fit its field.
 RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id);
 
 // The step with its pointers set into its own tables, for the host; valid while `step` lives where it is.
 mcufit_conv2d_s8_step bound_fields(const Conv2dStep& step);
 mcufit_depthwise_conv2d_s8_step bound_fields(const DepthwiseConv2dStep& step);
 mcufit_fully_connected_s8_step bound_fields(const FullyConnectedStep& step);
+mcufit_lookup_s8_step bound_fields(const LookupStep& step);
+mcufit_concatenation_s8_step bound_fields(const ConcatenationStep& step);
+mcufit_resize_nearest_neighbor_s8_step bound_fields(const ResizeStep& step);
 
 // Runs the kernel of a step on the host, over outputs [first, end).
 void run_step(const RuntimeStep& step, std::int8_t* arena, std::int16_t first, std::int16_t end);

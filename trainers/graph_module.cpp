@@ -60,7 +60,8 @@ at::Tensor convolved(const at::Tensor& x, const at::Tensor& filter, const at::Te
                      std::int64_t groups) {
   std::int64_t rows = 0, columns = 0;
   const at::Tensor in = padded(x, w, rows, columns);
-  return at::conv2d(in, filter, bias, {w.stride_height, w.stride_width}, {rows, columns}, 1, groups);
+  return at::conv2d(in, filter, bias, {w.stride_height, w.stride_width}, {rows, columns},
+                    {w.dilation_height, w.dilation_width}, groups);
 }
 
 // Padding is not averaged: the mean over the whole window divided by the mean of ones. It is added
@@ -75,6 +76,19 @@ at::Tensor averaged(const at::Tensor& x, const Window& w) {
   };
   if (p == Padding{}) return mean(x);
   return mean(with_border(x)) / mean(with_border(at::ones_like(x)));
+}
+
+// Of an NCHW tensor.
+std::int64_t dimension_of(Axis axis) {
+  switch (axis) {
+    case Axis::height:
+      return 2;
+    case Axis::width:
+      return 3;
+    case Axis::channels:
+      return 1;
+  }
+  return 1;
 }
 
 std::vector<float> values_of(const at::Tensor& t) {
@@ -116,8 +130,7 @@ GraphModule::GraphModule(const Graph& graph, Random& random) : graph_(graph), no
                             t.mean = at::zeros({out});
                             t.variance = at::ones({out});
                           },
-                          [](const Input&) {}, [](const Activate&) {}, [](const Add&) {}, [](const Mul&) {},
-                          [](const AveragePool2d&) {}, [](const MaxPool2d&) {}, [](const Softmax&) {}},
+                          [](const Weightless auto&) {}},
                node.op);
   }
 }
@@ -125,38 +138,64 @@ GraphModule::GraphModule(const Graph& graph, Random& random) : graph_(graph), no
 at::Tensor GraphModule::apply(const Node& node, const Tensors& t, const std::vector<at::Tensor>& in,
                               bool training) const {
   return std::visit(
-      overloaded{
-          [&](const Input&) { return in[0]; },
-          [&](const Conv2d& c) {
-            return activated(convolved(in[0], t.filter, t.bias, c.window, 1), c.activation);
-          },
-          [&](const DepthwiseConv2d& d) {
-            return activated(convolved(in[0], t.filter, t.bias, d.window, in[0].size(1)), d.activation);
-          },
-          [&](const FullyConnected& f) {
-            // The runtime flattens height, width, channels in this order.
-            const at::Tensor flat = in[0].permute({0, 2, 3, 1}).reshape({in[0].size(0), -1});
-            return activated(at::linear(flat, t.filter, t.bias), f.activation)
-                .reshape({in[0].size(0), -1, 1, 1});
-          },
-          [&](const BatchNorm& b) {
-            return at::batch_norm(in[0], t.gamma, t.beta, t.mean, t.variance, training, kBatchNormMomentum,
-                                  b.epsilon, false);
-          },
-          [&](const Activate& a) { return activated(in[0], a.activation); },
-          [&](const Add& a) { return activated(in[0] + in[1], a.activation); },
-          [&](const Mul&) { return in[0] * in[1]; },
-          [&](const AveragePool2d& p) { return averaged(in[0], p.window); },
-          [&](const MaxPool2d& p) {
-            const Window& w = p.window;
-            at::Tensor x = in[0];
-            if (!(w.padding == Padding{})) {
-              const Padding& pad = w.padding;
-              x = at::constant_pad_nd(x, {pad.left, pad.right, pad.top, pad.bottom}, -INFINITY);
-            }
-            return at::max_pool2d(x, {w.kernel_height, w.kernel_width}, {w.stride_height, w.stride_width});
-          },
-          [&](const Softmax& s) { return at::softmax(in[0] * s.beta, 1); }},
+      overloaded{[&](const Input&) { return in[0]; },
+                 [&](const Conv2d& c) {
+                   return activated(convolved(in[0], t.filter, t.bias, c.window, 1), c.activation);
+                 },
+                 [&](const DepthwiseConv2d& d) {
+                   const at::Tensor& x = in[0];
+                   return activated(convolved(x, t.filter, t.bias, d.window, x.size(1)), d.activation);
+                 },
+                 [&](const FullyConnected& f) {
+                   // The runtime flattens height, width, channels in this order.
+                   const at::Tensor flat = in[0].permute({0, 2, 3, 1}).reshape({in[0].size(0), -1});
+                   return activated(at::linear(flat, t.filter, t.bias), f.activation)
+                       .reshape({in[0].size(0), -1, 1, 1});
+                 },
+                 [&](const BatchNorm& b) {
+                   return at::batch_norm(in[0], t.gamma, t.beta, t.mean, t.variance, training,
+                                         kBatchNormMomentum, b.epsilon, false);
+                 },
+                 [&](const Activate& a) { return activated(in[0], a.activation); },
+                 [&](const Add& a) { return activated(in[0] + in[1], a.activation); },
+                 [&](const Mul& m) { return activated(in[0] * in[1], m.activation); },
+                 [&](const AveragePool2d& p) { return activated(averaged(in[0], p.window), p.activation); },
+                 [&](const MaxPool2d& p) {
+                   const Window& w = p.window;
+                   at::Tensor x = in[0];
+                   if (!(w.padding == Padding{})) {
+                     const Padding& pad = w.padding;
+                     x = at::constant_pad_nd(x, {pad.left, pad.right, pad.top, pad.bottom}, -INFINITY);
+                   }
+                   return activated(at::max_pool2d(x, {w.kernel_height, w.kernel_width},
+                                                   {w.stride_height, w.stride_width}),
+                                    p.activation);
+                 },
+                 [&](const Softmax& s) { return at::softmax(in[0] * s.beta, 1); },
+                 [&](const Mean& m) {
+                   std::vector<std::int64_t> dimensions;
+                   if (m.over_height) dimensions.push_back(2);
+                   if (m.over_width) dimensions.push_back(3);
+                   return dimensions.empty() ? in[0] : at::mean(in[0], dimensions, true);
+                 },
+                 [&](const Concatenation& c) { return at::cat(in, dimension_of(c.axis)); },
+                 [&](const Pad& p) {
+                   const Padding& b = p.padding;
+                   return at::constant_pad_nd(
+                       in[0], {b.left, b.right, b.top, b.bottom, p.channels_before, p.channels_after},
+                       p.value);
+                 },
+                 [&](const Reshape& r) {  // in the runtime's order: height, width, channels
+                   return in[0]
+                       .permute({0, 2, 3, 1})
+                       .reshape({in[0].size(0), r.shape.height, r.shape.width, r.shape.channels})
+                       .permute({0, 3, 1, 2});
+                 },
+                 [&](const ResizeNearestNeighbor& r) {
+                   const auto rows = nearest_sources(r, static_cast<std::int32_t>(in[0].size(2)), r.height);
+                   const auto columns = nearest_sources(r, static_cast<std::int32_t>(in[0].size(3)), r.width);
+                   return in[0].index_select(2, at::tensor(rows)).index_select(3, at::tensor(columns));
+                 }},
       node.op);
 }
 

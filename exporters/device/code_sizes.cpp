@@ -31,7 +31,10 @@ QuantizedGraph network(int more_layers) {
   for (int i = 0; i < more_layers; ++i) x = b.pointwise(fmt::format("pointwise{}", i), x, 4);
   const NodeId branch = b.pointwise("branch", x, 4);
   x = b.add("add", x, branch);
-  x = b.max_pool2d("max_pool", x, square_window(2, 2, 0));
+  x = b.mul("mul", x, b.activate("lookup", x, Activation::sigmoid));
+  x = b.pad("pad", b.max_pool2d("max_pool", x, square_window(2, 2, 0)), {1, 1, 1, 1});
+  x = b.concatenation("concatenation", {x, x}, Axis::channels);
+  x = b.mean("mean", b.resize_nearest_neighbor("resize", x, 3, 3));
   x = b.global_average_pool("average_pool", x);
   b.softmax("softmax", b.fully_connected("classifier", x, 3));
   const Graph graph = b.finish();
@@ -44,7 +47,9 @@ QuantizedGraph network(int more_layers) {
     node.filter.resize(w.filter.size());
     if (!node.filter.empty()) node.filter_scales.assign(channels, 1.0F);
     node.bias.resize(w.bias.size());
-    if (std::holds_alternative<Softmax>(lowered.graph.node(id).op)) node.output = kSoftmaxOutput;
+    const Op& op = lowered.graph.node(id).op;
+    if (std::holds_alternative<Softmax>(op) || std::holds_alternative<Activate>(op))
+      node.output = kUnitOutput;
     quantized.nodes.push_back(std::move(node));
   }
   return quantized;
@@ -102,7 +107,7 @@ Compiled compile(const QuantizedGraph& graph, const Target& target, const Toolch
   const fs::path package = toolchain.folder() / "package";
   write_package(package, graph, cost, request);
   Compiled compiled;
-  compiled.steps = graph.graph.size() - 1;
+  compiled.steps = static_cast<std::int64_t>(called_nodes(graph.graph).size());
   for (const std::string& source : read_manifest(package).sources) {
     const std::string stem = source.substr(0, source.rfind('.'));
     const bool is_kernel = stem.starts_with("mcufit_");  // the same in every package, so once is enough

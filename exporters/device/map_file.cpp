@@ -111,11 +111,13 @@ class MapReader {
     if (section.starts_with(prefix + "n")) {
       if (section.ends_with("_filter")) return &sizes_.flash.weights_bytes;
       if (section.ends_with("_bias")) return &sizes_.flash.bias_bytes;
-      if (section.ends_with("_multiplier") || section.ends_with("_shift")) return &sizes_.flash.table_bytes;
+      for (const char* table : {"_multiplier", "_shift", "_table", "_rows", "_columns"}) {
+        if (section.ends_with(table)) return &sizes_.flash.table_bytes;
+      }
     }
     const std::string step = prefix + "step";
     const bool is_step = section.starts_with(step) && section.size() > step.size() &&
-                         section.find_first_not_of("0123456789", step.size()) == std::string::npos;
+                         std::isdigit(static_cast<unsigned char>(section[step.size()])) != 0;
     return is_step ? &sizes_.flash.step_bytes : &sizes_.flash.code_bytes;
   }
 

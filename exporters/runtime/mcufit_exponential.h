@@ -14,6 +14,10 @@ extern "C" {
 /* Integer bits of a softmax's sum of exponentials. */
 #define MCUFIT_SOFTMAX_SUM_BITS 12
 
+/* Integer bits of the differences that a softmax exponentiates, and of a sigmoid's inputs. */
+#define MCUFIT_SOFTMAX_INPUT_BITS 5
+#define MCUFIT_SIGMOID_INPUT_BITS 4
+
 /* x * 2^bits, saturating. */
 static inline int32_t mcufit_saturating_shift_left(int32_t x, int bits) {
   const int32_t most = INT32_MAX >> bits;
@@ -39,13 +43,13 @@ static inline int32_t mcufit_times_if(int32_t condition, int32_t x, int32_t fact
   return condition != 0 ? mcufit_doubling_high_multiply(x, factor) : x;
 }
 
-/* exp(x) for x <= 0, Q5.26 to Q0.31: what is left of a multiple of 1/4 by the polynomial, then a factor for
-   each bit of that multiple, the lowest first. */
-static inline int32_t mcufit_exp_on_negative(int32_t x) {
-  const int32_t quarter = (int32_t)1 << 24;
+/* exp(x) for x <= 0, of 4 or 5 integer bits to Q0.31: what is left of a multiple of 1/4 by the polynomial,
+   then a factor for each bit of that multiple, the lowest first. */
+static inline int32_t mcufit_exp_on_negative(int32_t x, int integer_bits) {
+  const int32_t quarter = (int32_t)1 << (29 - integer_bits);
   const int32_t near_zero = (x & (quarter - 1)) - quarter;
   const int32_t multiple = near_zero - x;
-  int32_t result = mcufit_exp_near_zero(mcufit_saturating_shift_left(near_zero, 5));
+  int32_t result = mcufit_exp_near_zero(mcufit_saturating_shift_left(near_zero, integer_bits));
   if (x == 0) return INT32_MAX;
   result = mcufit_times_if(multiple & quarter, result, 1672461947);        /* exp(-1/4) */
   result = mcufit_times_if(multiple & (quarter << 1), result, 1302514674); /* exp(-1/2) */
@@ -53,7 +57,7 @@ static inline int32_t mcufit_exp_on_negative(int32_t x) {
   result = mcufit_times_if(multiple & (quarter << 3), result, 290630308);
   result = mcufit_times_if(multiple & (quarter << 4), result, 39332535);
   result = mcufit_times_if(multiple & (quarter << 5), result, 720401);
-  result = mcufit_times_if(multiple & (quarter << 6), result, 242); /* exp(-16) */
+  if (integer_bits > 4) result = mcufit_times_if(multiple & (quarter << 6), result, 242); /* exp(-16) */
   return result;
 }
 

@@ -13,6 +13,7 @@ extern "C" {
 /* Constant data is read through these alone: on AVR flash is an address space of its own. */
 #ifndef MCUFIT_FLASH_S8
 #define MCUFIT_FLASH_S8(pointer) (*(pointer))
+#define MCUFIT_FLASH_S16(pointer) (*(pointer))
 #define MCUFIT_FLASH_S32(pointer) (*(pointer))
 #endif
 
@@ -59,7 +60,7 @@ typedef struct {
   mcufit_view input, output;
   mcufit_window window;
   int16_t input_zero_point;
-  const int8_t *filter; /* conv2d [out][kh][kw][in], depthwise_conv2d [kh][kw][channel]; in flash */
+  const int8_t *filter; /* conv2d [out][kh][kw][in], depthwise_conv2d [kh][kw][out]; in flash */
   const int32_t *bias;  /* [out], in flash */
   mcufit_requantization requantization;
 } mcufit_conv2d_s8_step;
@@ -74,7 +75,18 @@ typedef struct {
   mcufit_requantization requantization;
 } mcufit_fully_connected_s8_step;
 
-/* Element-wise over two tensors of one shape; the output may be one of the inputs (in place). */
+/* Element-wise over two tensors; the output may be one of the inputs (in place). A view whose strides are 0
+   repeats its one pixel. */
+typedef struct {
+  mcufit_view input1, input2, output;
+  int16_t width, channels;
+  int32_t multiplier, zero_point1, zero_point2;
+  int16_t output_zero_point;
+  int8_t shift; /* left when positive */
+  int8_t output_min, output_max;
+} mcufit_mul_s8_step;
+
+/* The same; both inputs are rescaled to one scale and their sum to the output's. */
 typedef struct {
   mcufit_view input1, input2, output;
   int16_t width, channels;
@@ -91,15 +103,62 @@ typedef struct {
   int8_t output_min, output_max;
 } mcufit_pool2d_s8_step;
 
-/* Softmax of each of `rows` stretches of `channels` bytes; the output's scale is 1/256, its zero point -128.
- */
+/* Over the channels of each pixel; the output's scale is 1/256, its zero point -128. */
 typedef struct {
-  int32_t input_offset, output_offset; /* both contiguous */
-  int32_t multiplier;                  /* of differences to the largest input, to Q5.26 */
-  int16_t channels;
+  mcufit_view input, output;
+  int32_t multiplier; /* of differences to the largest input, to Q5.26 */
+  int16_t width, channels;
   int16_t least_difference; /* inputs further below the largest count as nothing */
   int8_t shift;             /* to the left */
 } mcufit_softmax_s8_step;
+
+/* Any function of one int8, element by element: activations, and changes of scale. In place too. */
+typedef struct {
+  mcufit_view input, output;
+  int16_t width, channels;
+  const int8_t *table; /* [256], in flash: of the inputs -128, -127, ... 127 */
+} mcufit_lookup_s8_step;
+
+/* Output (y, x) is the mean of the input's rows [y, y + rows) and columns [x, x + columns), rescaled. */
+typedef struct {
+  mcufit_view input, output;
+  int16_t rows, columns; /* the input's whole height or 1, its whole width or 1 */
+  int16_t output_width, channels;
+  int32_t multiplier; /* the division is in it */
+  int32_t offset;     /* -input zero point * rows * columns */
+  int16_t output_zero_point;
+  int8_t shift;
+} mcufit_mean_s8_step;
+
+/* Where one input goes: to output rows from first_row on, in each of them `at` bytes from the start. */
+typedef struct {
+  mcufit_view input;
+  int32_t at;
+  int16_t first_row, rows, width, channels;
+} mcufit_concatenation_part;
+
+typedef struct {
+  mcufit_view output;
+  const mcufit_concatenation_part *parts;
+  int16_t count;
+} mcufit_concatenation_s8_step;
+
+/* The input in a border of one value. */
+typedef struct {
+  mcufit_view input, output;
+  int16_t top, left, front; /* rows, columns and channels before the input */
+  int16_t input_height, input_width, input_channels;
+  int16_t output_width, output_channels;
+  int8_t value;
+} mcufit_pad_s8_step;
+
+/* Output (y, x) is input (rows[y], columns[x]). */
+typedef struct {
+  mcufit_view input, output;
+  const int16_t *rows;    /* [output height], in flash */
+  const int16_t *columns; /* [output_width], in flash */
+  int16_t output_width, channels;
+} mcufit_resize_nearest_neighbor_s8_step;
 
 /* Each computes output rows [first_row, end_row) of its step from input rows that are in the input's view. */
 void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
@@ -111,8 +170,15 @@ void mcufit_average_pool2d_s8(const mcufit_pool2d_s8_step *step, int8_t *arena, 
 void mcufit_max_pool2d_s8(const mcufit_pool2d_s8_step *step, int8_t *arena, int16_t first_row,
                           int16_t end_row);
 
-/* Rows [first, end) of a softmax. */
-void mcufit_softmax_s8(const mcufit_softmax_s8_step *step, int8_t *arena, int16_t first, int16_t end);
+void mcufit_mul_s8(const mcufit_mul_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
+void mcufit_softmax_s8(const mcufit_softmax_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
+void mcufit_lookup_s8(const mcufit_lookup_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
+void mcufit_mean_s8(const mcufit_mean_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
+void mcufit_concatenation_s8(const mcufit_concatenation_s8_step *step, int8_t *arena, int16_t first_row,
+                             int16_t end_row);
+void mcufit_pad_s8(const mcufit_pad_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
+void mcufit_resize_nearest_neighbor_s8(const mcufit_resize_nearest_neighbor_s8_step *step, int8_t *arena,
+                                       int16_t first_row, int16_t end_row);
 
 /* Outputs [first, end) of a fully-connected layer. */
 void mcufit_fully_connected_s8(const mcufit_fully_connected_s8_step *step, int8_t *arena, int16_t first,
@@ -144,7 +210,14 @@ static inline int32_t mcufit_row(const mcufit_view *view, int32_t row) {
 #define MCUFIT_FULLY_CONNECTED_S8_STEP_BYTES 32
 #define MCUFIT_ADD_S8_STEP_BYTES 64
 #define MCUFIT_POOL2D_S8_STEP_BYTES 52
-#define MCUFIT_SOFTMAX_S8_STEP_BYTES 20
+#define MCUFIT_SOFTMAX_S8_STEP_BYTES 36
+#define MCUFIT_MUL_S8_STEP_BYTES 60
+#define MCUFIT_LOOKUP_S8_STEP_BYTES 32
+#define MCUFIT_MEAN_S8_STEP_BYTES 44
+#define MCUFIT_CONCATENATION_S8_STEP_BYTES 20
+#define MCUFIT_CONCATENATION_PART_BYTES 24
+#define MCUFIT_PAD_S8_STEP_BYTES 44
+#define MCUFIT_RESIZE_NEAREST_NEIGHBOR_S8_STEP_BYTES 36
 
 #ifdef __cplusplus
 }

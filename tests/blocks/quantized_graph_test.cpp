@@ -141,21 +141,21 @@ TEST(QuantizedGraph, OneFilterScaleMultipliesInFloat) {
 }
 
 TEST(QuantizedGraph, SoftmaxHasOneOutputScale) {
-  EXPECT_NO_THROW(verify(softmax_graph(511, 1, {0.1F, 5}, kSoftmaxOutput)));
-  EXPECT_THROW(verify(softmax_graph(512, 1, {0.1F, 5}, kSoftmaxOutput)), Error);
-  EXPECT_THROW(verify(softmax_graph(4, 0, {0.1F, 5}, kSoftmaxOutput)), Error);
-  EXPECT_THROW(verify(softmax_graph(4, std::nanf(""), {0.1F, 5}, kSoftmaxOutput)), Error);
+  EXPECT_NO_THROW(verify(softmax_graph(511, 1, {0.1F, 5}, kUnitOutput)));
+  EXPECT_THROW(verify(softmax_graph(512, 1, {0.1F, 5}, kUnitOutput)), Error);
+  EXPECT_THROW(verify(softmax_graph(4, 0, {0.1F, 5}, kUnitOutput)), Error);
+  EXPECT_THROW(verify(softmax_graph(4, std::nanf(""), {0.1F, 5}, kUnitOutput)), Error);
   EXPECT_THROW(verify(softmax_graph(4, 1, {0.1F, 5}, {1.0F / 255, -128})), Error);
-  EXPECT_THROW(verify(softmax_graph(4, 1, {0x1p-26F, 5}, kSoftmaxOutput)), Error);
+  EXPECT_THROW(verify(softmax_graph(4, 1, {0x1p-26F, 5}, kUnitOutput)), Error);
 }
 
 // A step of 1 is 2^26 in Q5.26; 31 of them are the most that 5 integer bits hold.
 TEST(QuantizedGraph, SoftmaxScaling) {
-  const SoftmaxScaling one = softmax_scaling(softmax_graph(4, 1, {1, 0}, kSoftmaxOutput), 1);
+  const SoftmaxScaling one = softmax_scaling(softmax_graph(4, 1, {1, 0}, kUnitOutput), 1);
   EXPECT_EQ(one.input, (FixedPoint{1 << 30, 27}));
   EXPECT_EQ(one.least_difference, -15);  // 31 * 2^26 / 2^27, rounded down
-  EXPECT_EQ(softmax_scaling(softmax_graph(4, 1, {0.01F, 0}, kSoftmaxOutput), 1).least_difference, -255);
-  EXPECT_EQ(softmax_scaling(softmax_graph(4, 1, {1e9F, 0}, kSoftmaxOutput), 1).least_difference, 0);
+  EXPECT_EQ(softmax_scaling(softmax_graph(4, 1, {0.01F, 0}, kUnitOutput), 1).least_difference, -255);
+  EXPECT_EQ(softmax_scaling(softmax_graph(4, 1, {1e9F, 0}, kUnitOutput), 1).least_difference, 0);
 }
 
 TEST(QuantizedGraph, RefusesSumsThatCouldOverflow) {

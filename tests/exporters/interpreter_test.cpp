@@ -129,7 +129,7 @@ TEST(Interpreter, SoftmaxStaysWithinOneStepOfFloat) {
 }
 
 TEST(Interpreter, SoftmaxOfOneChannelIsTheLargestOutput) {
-  EXPECT_EQ(interpret(one_op({1, 1, 1}, {1, 0}, Softmax{}, {kSoftmaxOutput, {}, {}, {}}), Bytes{-128}).back(),
+  EXPECT_EQ(interpret(one_op({1, 1, 1}, {1, 0}, Softmax{}, {kUnitOutput, {}, {}, {}}), Bytes{-128}).back(),
             (Bytes{127}));
 }
 

@@ -113,7 +113,7 @@ QuantizedGraph single_op_graph(Random& random, Shape input, const Op& op) {
   graph.nodes = {random_output(random), random_output(random)};
   std::visit(overloaded{[&](const AveragePool2d&) { graph.nodes[1].output = graph.nodes[0].output; },
                         [&](const MaxPool2d&) { graph.nodes[1].output = graph.nodes[0].output; },
-                        [&](const Softmax&) { graph.nodes[1].output = kSoftmaxOutput; },
+                        [&](const Softmax&) { graph.nodes[1].output = kUnitOutput; },
                         [&](const auto&) { fill_weighted(random, graph, 1); }},
              op);
   verify(graph);

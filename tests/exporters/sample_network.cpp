@@ -39,7 +39,7 @@ QuantizedNode random_node(const Node& node, const NodeWeights& w, Random& random
   QuantizedNode q;
   q.output = {0.02F + 0.02F * static_cast<float>(random.unit()),
               static_cast<std::int32_t>(random.between(-20, 20))};
-  if (std::holds_alternative<Softmax>(node.op)) q.output = kSoftmaxOutput;
+  if (std::holds_alternative<Softmax>(node.op)) q.output = kUnitOutput;
   const auto channels = static_cast<std::size_t>(node.shape.channels);
   for (std::size_t i = 0; i < w.filter.size(); ++i)
     q.filter.push_back(static_cast<std::int8_t>(random.between(-127, 127)));

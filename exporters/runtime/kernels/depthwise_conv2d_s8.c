@@ -10,14 +10,14 @@ typedef struct {
   mcufit_taps rows, columns;
 } patch;
 
-/* Channels that are summed side by side. */
+/* Channels that are summed side by side, where each output channel has an input channel of its own. */
 #define BLOCK 4
 
 /* Adds a block of channels' taps inside the input to their sums; `ring` and `w` point to the first of the
  * channels. */
 static MCUFIT_NOINLINE void sum_inside(const mcufit_window *window, const patch *p, const int8_t *ring,
                                        const int8_t *w, int32_t *sums) {
-  const int32_t channels = window->input_channels;
+  const int32_t channels = window->output_channels;
   const int32_t column_step = p->column_step;
   int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
   int32_t row = p->row;
@@ -58,14 +58,14 @@ static MCUFIT_NOINLINE void sum_outside(const mcufit_window *window, const patch
         sums[2] += zero_point * MCUFIT_FLASH_S8(w + 2);
         sums[3] += zero_point * MCUFIT_FLASH_S8(w + 3);
       }
-      w += window->input_channels;
+      w += window->output_channels;
     }
   }
 }
 
-/* The sum of one channel, for those that fill no block. */
+/* The sum of one output channel that reads input channel `from`, for those that fill no block. */
 static MCUFIT_NOINLINE int32_t sum_one(const mcufit_depthwise_conv2d_s8_step *step, const patch *p,
-                                       int32_t channel) {
+                                       int32_t channel, int32_t from) {
   const mcufit_window *window = &step->window;
   const int8_t *w = step->filter + channel;
   int32_t sum = MCUFIT_FLASH_S32(step->bias + channel);
@@ -73,12 +73,12 @@ static MCUFIT_NOINLINE int32_t sum_one(const mcufit_depthwise_conv2d_s8_step *st
   int16_t k, i;
   for (k = 0; k < window->kernel_height; ++k) {
     const int row_inside = k >= p->rows.first && k < p->rows.end;
-    const int8_t *x = p->ring + channel + row;
+    const int8_t *x = p->ring + from + row;
     for (i = 0; i < window->kernel_width; ++i) {
       const int inside = row_inside && i >= p->columns.first && i < p->columns.end;
       sum += (int32_t)(inside ? *x : step->input_zero_point) * MCUFIT_FLASH_S8(w);
       if (inside) x += p->column_step;
-      w += window->input_channels;
+      w += window->output_channels;
     }
     if (row_inside) row += p->row_step;
     if (row >= p->ring_bytes) row -= p->ring_bytes;
@@ -96,16 +96,18 @@ static void compute_pixel(const mcufit_depthwise_conv2d_s8_step *step, const pat
   const mcufit_window *window = &step->window;
   const int clipped = p->rows.end - p->rows.first < window->kernel_height ||
                       p->columns.end - p->columns.first < window->kernel_width;
+  const int32_t multiplier = window->output_channels / window->input_channels;
+  const int32_t blocks_end = multiplier == 1 ? window->output_channels - BLOCK + 1 : 0;
   int32_t sums[BLOCK];
   int32_t c, i;
-  for (c = 0; c + BLOCK <= window->output_channels; c += BLOCK) {
+  for (c = 0; c < blocks_end; c += BLOCK) {
     for (i = 0; i < BLOCK; ++i) sums[i] = MCUFIT_FLASH_S32(step->bias + c + i);
     sum_inside(window, p, p->ring + c, step->filter + c, sums);
     if (clipped) sum_outside(window, p, step->filter + c, step->input_zero_point, sums);
     for (i = 0; i < BLOCK; ++i) output[c + i] = requantized(&step->requantization, c + i, sums[i]);
   }
   for (; c < window->output_channels; ++c) {
-    output[c] = requantized(&step->requantization, c, sum_one(step, p, c));
+    output[c] = requantized(&step->requantization, c, sum_one(step, p, c, c / multiplier));
   }
 }
 

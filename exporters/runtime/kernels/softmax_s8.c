@@ -7,7 +7,8 @@ typedef char mcufit_softmax_s8_step_bytes
 
 /* Q0.31, of an input that is not below the step's least difference. */
 static MCUFIT_NOINLINE int32_t exponential(const mcufit_softmax_s8_step *step, int32_t difference) {
-  return mcufit_exp_on_negative(mcufit_requantize(difference, step->multiplier, step->shift));
+  return mcufit_exp_on_negative(mcufit_requantize(difference, step->multiplier, step->shift),
+                                MCUFIT_SOFTMAX_INPUT_BITS);
 }
 
 static int8_t largest_of(const int8_t *x, int16_t n) {
@@ -39,10 +40,16 @@ static void softmax(const mcufit_softmax_s8_step *step, const int8_t *x, int8_t 
   }
 }
 
-void mcufit_softmax_s8(const mcufit_softmax_s8_step *step, int8_t *arena, int16_t first, int16_t end) {
-  const int32_t channels = step->channels;
-  int16_t row;
-  for (row = first; row < end; ++row) {
-    softmax(step, arena + step->input_offset + row * channels, arena + step->output_offset + row * channels);
+void mcufit_softmax_s8(const mcufit_softmax_s8_step *step, int8_t *arena, int16_t first_row,
+                       int16_t end_row) {
+  int16_t y, x;
+  for (y = first_row; y < end_row; ++y) {
+    const int8_t *input = arena + step->input.offset + mcufit_row(&step->input, y);
+    int8_t *output = arena + step->output.offset + mcufit_row(&step->output, y);
+    for (x = 0; x < step->width; ++x) {
+      softmax(step, input, output);
+      input += step->input.pixel_stride;
+      output += step->output.pixel_stride;
+    }
   }
 }
