@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "blocks/float_interpreter.h"
+#include "blocks/weights.h"
 #include "tests/exporters/random_graphs.h"
 
 namespace mcufit {
@@ -131,6 +133,80 @@ TEST(Interpreter, SoftmaxStaysWithinOneStepOfFloat) {
 TEST(Interpreter, SoftmaxOfOneChannelIsTheLargestOutput) {
   EXPECT_EQ(interpret(one_op({1, 1, 1}, {1, 0}, Softmax{}, {kUnitOutput, {}, {}, {}}), Bytes{-128}).back(),
             (Bytes{127}));
+}
+
+// Real values of a tensor.
+std::vector<float> dequantized(const Bytes& bytes, const Quantization& q) {
+  std::vector<float> real;
+  for (const std::int8_t value : bytes) real.push_back(q.scale * static_cast<float>(value - q.zero_point));
+  return real;
+}
+
+// The last node in integers against the same op in float on the same inputs: within `steps` of the output's
+// scale wherever the real value can be expressed; two roundings may be .75 off.
+void expect_near_float(const QuantizedGraph& graph, const Bytes& input, double steps) {
+  const auto integers = interpret(graph, input);
+  const auto reals =
+      interpret(graph.graph, zero_weights(graph.graph), dequantized(input, graph.node(0).output));
+  const Quantization& q = graph.nodes.back().output;
+  for (std::size_t i = 0; i < integers.back().size(); ++i) {
+    const double expected =
+        std::clamp(double{reals.back()[i]} / double{q.scale} + q.zero_point, -128.0, 127.0);
+    ASSERT_NEAR(integers.back()[i], expected, steps) << op_name(graph.graph.nodes.back().op) << " " << i;
+  }
+}
+
+TEST(Interpreter, OpsWithoutWeightsStayNearFloat) {
+  const std::uint64_t seed = testing::test_seed();
+  for (int i = 0; i < 500 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(testing::case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const Shape shape = testing::random_shape(random, 5, 6);
+    const Bytes input = testing::random_bytes(random, shape.elements());
+    for (const Activation a : {Activation::none, Activation::relu, Activation::relu6, Activation::sigmoid})
+      expect_near_float(testing::single_op_graph(random, shape, Activate{a}), input, 0.76);
+    expect_near_float(testing::single_op_graph(random, shape, Mean{i % 3 != 0, i % 2 != 0}), input, 0.76);
+    expect_near_float(testing::single_op_graph(random, shape, ResizeNearestNeighbor{7, 3, i % 2 == 0}), input,
+                      0.01);
+    expect_near_float(testing::single_op_graph(random, shape, Pad{{1, 2, 0, 1}, 1, 2, 0.25F}), input, 0.76);
+    expect_near_float(
+        testing::single_op_graph(random, shape, Reshape{{1, 1, static_cast<std::int32_t>(shape.elements())}}),
+        input, 0.01);
+    expect_near_float(testing::concatenation_graph(random, shape, Axis::width), input, 0.01);
+  }
+}
+
+// Its 16-bit arithmetic is coarser, by design of TensorFlow Lite: an error in proportion to the input's
+// range.
+TEST(Interpreter, HardSwishStaysNearFloat) {
+  const std::uint64_t seed = testing::test_seed();
+  for (int i = 0; i < 500 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(testing::case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    auto graph = testing::single_op_graph(random, {1, 1, 64}, Activate{Activation::hard_swish});
+    const double ratio = double{graph.node(0).output.scale} / double{graph.node(1).output.scale};
+    expect_near_float(graph, testing::random_bytes(random, 64), 1 + ratio / 50);
+  }
+}
+
+TEST(Interpreter, MulOfTwoIntegers) {
+  QuantizedGraph graph;
+  const Shape shape{1, 3, 1};
+  graph.graph.nodes = {{Input{shape}, {}, shape, "input"},
+                       {Activate{Activation::none}, {0}, shape, "doubled"},
+                       {Mul{Activation::relu}, {0, 1}, shape, "square"}};
+  graph.nodes = {{{1, 2}, {}, {}, {}}, {{0.5F, -4}, {}, {}, {}}, {{2, -100}, {}, {}, {}}};
+  verify(graph);
+  // x - 2 is -3, 0, 8: twice that minus 4; squares 9, 0, 64 in steps of 2 from -100.
+  EXPECT_EQ(interpret(graph, Bytes{-1, 2, 10})[1], (Bytes{-10, -4, 12}));
+  EXPECT_EQ(interpret(graph, Bytes{-1, 2, 10})[2], (Bytes{-95, -100, -68}));
+}
+
+TEST(Interpreter, MeanChangesScaleAndZeroPoint) {
+  const auto graph = one_op({2, 2, 1}, {1, 10}, Mean{}, {{0.25F, -3}, {}, {}, {}});
+  EXPECT_EQ(interpret(graph, Bytes{11, 12, 13, 15}).back(), (Bytes{8}));  // 11 / 4 in steps of 1/4, minus 3
+  const auto rows = one_op({2, 2, 1}, {1, 0}, Mean{true, false}, {{1, 0}, {}, {}, {}});
+  EXPECT_EQ(interpret(rows, Bytes{1, 2, 3, 5}).back(), (Bytes{2, 4}));  // 3.5 rounds up
 }
 
 TEST(Interpreter, ManySamplesGiveWhatEachGivesAlone) {

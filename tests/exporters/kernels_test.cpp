@@ -4,63 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 
 #include "exporters/interpreter.h"
 #include "exporters/steps.h"
 #include "tests/exporters/random_graphs.h"
+#include "tests/exporters/step_arena.h"
 
 namespace mcufit::testing {
 namespace {
-
-constexpr int kCases = 600;
-
-std::int16_t narrow(std::int64_t value) { return static_cast<std::int16_t>(value); }
-
-// A plan for make_step(); the tests put views of their own in its place.
-MemoryPlan stacked_plan(const Graph& graph) {
-  MemoryPlan plan;
-  for (NodeId id = 0; id < graph.size(); ++id) {
-    const std::int64_t bytes = graph.node(id).shape.elements();
-    plan.steps.push_back({id});
-    plan.placements.push_back({id, plan.arena_bytes, bytes, 0, graph.size() - 1});
-    plan.arena_bytes += (bytes + 3) / 4 * 4;
-  }
-  return plan;
-}
-
-// An arena in which tensors stand with gaps that must not be touched.
-class Arena {
- public:
-  explicit Arena(Random& random) : random_(random) {}
-
-  mcufit_view allocate(Shape shape, std::int32_t ring_rows) {
-    const auto pixel_stride = shape.channels + static_cast<std::int32_t>(random_.below(4));
-    const auto row_stride = shape.width * pixel_stride + static_cast<std::int32_t>(random_.below(6));
-    const auto offset = static_cast<std::int32_t>(bytes.size()) + static_cast<std::int32_t>(random_.below(5));
-    const std::vector<std::int8_t> garbage = random_bytes(random_, std::int64_t{row_stride} * ring_rows + 5);
-    bytes.insert(bytes.end(), garbage.begin(), garbage.end());
-    return {offset, row_stride, narrow(pixel_stride), narrow(ring_rows)};
-  }
-
-  std::int8_t* pixel(const mcufit_view& view, std::int32_t row, std::int32_t column) {
-    return bytes.data() + view.offset + row % view.ring_rows * view.row_stride + column * view.pixel_stride;
-  }
-
-  void put_row(const mcufit_view& view, Shape shape, const std::vector<std::int8_t>& tensor,
-               std::int32_t row) {
-    for (std::int32_t x = 0; x < shape.width; ++x) {
-      std::memcpy(pixel(view, row, x), tensor.data() + (row * shape.width + x) * shape.channels,
-                  static_cast<std::size_t>(shape.channels));
-    }
-  }
-
-  std::vector<std::int8_t> bytes;
-
- private:
-  Random& random_;
-};
 
 // Where a step finds its tensors, and which input rows one output row reads.
 struct Streamed {
@@ -146,74 +98,55 @@ TEST(Kernels, DepthwiseConv2dEqualsInterpreter) {
 
 TEST(Kernels, AveragePool2dEqualsInterpreter) {
   check_cases<AveragePool2dStep>([](Random& random, Shape input) -> Op {
-    if (random.below(4) == 0) return AveragePool2d{{input.height, input.width, 1, 1, {}}};
-    return AveragePool2d{random_window(random, input)};
+    if (random.below(4) == 0)
+      return AveragePool2d{{input.height, input.width, 1, 1, {}}, random_activation(random)};
+    return AveragePool2d{random_window(random, input), random_activation(random)};
   });
 }
 
 TEST(Kernels, MaxPool2dEqualsInterpreter) {
-  check_cases<MaxPool2dStep>(
-      [](Random& random, Shape input) -> Op { return MaxPool2d{random_window(random, input)}; });
+  check_cases<MaxPool2dStep>([](Random& random, Shape input) -> Op {
+    return MaxPool2d{random_window(random, input), random_activation(random)};
+  });
 }
 
-// Takes the taps between the dilated ones out of a filter in which they are zero.
-template <typename WindowedStep>
-void dilate(WindowedStep& step, std::int16_t height, std::int16_t width, std::size_t filters) {
-  mcufit_window& w = step.fields.window;
-  const std::vector<std::int8_t> sparse = std::move(step.tables.filter);
-  step.tables.filter.clear();
-  const std::size_t depth =
-      sparse.size() / filters / static_cast<std::size_t>(w.kernel_height * w.kernel_width);
-  for (std::size_t i = 0; i < sparse.size(); ++i) {
-    const auto tap = static_cast<std::int32_t>(i / depth) % (w.kernel_height * w.kernel_width);
-    if (tap / w.kernel_width % height == 0 && tap % w.kernel_width % width == 0)
-      step.tables.filter.push_back(sparse[i]);
-  }
-  w.kernel_height = narrow((w.kernel_height - 1) / height + 1);
-  w.kernel_width = narrow((w.kernel_width - 1) / width + 1);
-  w.dilation_height = height;
-  w.dilation_width = width;
+// Taps 1 to 3 apart.
+Window random_dilated_window(Random& random, Shape input) {
+  Window w;
+  const auto draw = [&](std::int64_t low, std::int64_t high) {
+    return static_cast<std::int32_t>(random.between(low, high));
+  };
+  w.dilation_height = draw(1, 3);
+  w.dilation_width = draw(1, 3);
+  w.stride_height = draw(1, 2);
+  w.stride_width = draw(1, 2);
+  w.kernel_height = std::min(draw(1, 3), (input.height - 1) / w.dilation_height + 1);
+  w.kernel_width = std::min(draw(1, 3), (input.width - 1) / w.dilation_width + 1);
+  const auto most_rows = static_cast<std::int32_t>(w.span_height()) - 1;
+  const auto most_columns = static_cast<std::int32_t>(w.span_width()) - 1;
+  w.padding = {draw(0, most_rows), draw(0, most_rows), draw(0, most_columns), draw(0, most_columns)};
+  return w;
 }
 
-// A dilated kernel is a larger one with zeros between its taps: that is what the interpreter runs.
-template <typename WindowedStep, typename Convolution>
-void check_dilation(bool depthwise) {
-  const std::uint64_t seed = test_seed();
-  for (int i = 0; i < kCases && !::testing::Test::HasFatalFailure(); ++i) {
-    SCOPED_TRACE(case_name(seed, i));
-    Random random(seed, {static_cast<std::uint64_t>(i)});
-    Shape input = random_shape(random, 8, 5);
-    input.height += 4;
-    input.width += 4;
-    const auto height = narrow(random.between(1, 3)), width = narrow(random.between(1, 3));
-    Convolution op;
-    op.bias = true;
-    op.window = square_window(1, static_cast<std::int32_t>(random.between(1, 2)), 0);
-    op.window.kernel_height = static_cast<std::int32_t>(random.between(0, 1)) * height + 1;
-    op.window.kernel_width = static_cast<std::int32_t>(random.between(0, 1)) * width + 1;
-    op.window.padding = {op.window.kernel_height / 2, op.window.kernel_height / 2, op.window.kernel_width / 2,
-                         op.window.kernel_width / 2};
-    if constexpr (requires { op.output_channels; })
-      op.output_channels = static_cast<std::int32_t>(random.between(1, 4));
-    QuantizedGraph graph = single_op_graph(random, input, op);
-    const std::size_t filters = depthwise ? 1 : static_cast<std::size_t>(graph.graph.output_shape().channels);
-    auto& filter = graph.nodes[1].filter;
-    const std::size_t taps = static_cast<std::size_t>(op.window.kernel_height * op.window.kernel_width);
-    const std::size_t depth = filter.size() / filters / taps;
-    for (std::size_t k = 0; k < filter.size(); ++k) {
-      const auto tap = static_cast<std::int32_t>(k / depth % taps);
-      if (tap / op.window.kernel_width % height != 0 || tap % op.window.kernel_width % width != 0)
-        filter[k] = 0;
-    }
-    auto step = std::get<WindowedStep>(make_step(graph, stacked_plan(graph.graph), 1));
-    dilate(step, height, width, filters);
-    check_windowed(random, graph, std::move(step));
-  }
+TEST(Kernels, DilatedConv2dEqualsInterpreter) {
+  check_cases<Conv2dStep>([](Random& random, Shape input) -> Op {
+    return Conv2d{static_cast<std::int32_t>(random.between(1, 4)), random_dilated_window(random, input),
+                  random.below(4) != 0, random_activation(random)};
+  });
 }
 
-TEST(Kernels, DilatedConv2dEqualsInterpreter) { check_dilation<Conv2dStep, Conv2d>(false); }
 TEST(Kernels, DilatedDepthwiseConv2dEqualsInterpreter) {
-  check_dilation<DepthwiseConv2dStep, DepthwiseConv2d>(true);
+  check_cases<DepthwiseConv2dStep>([](Random& random, Shape input) -> Op {
+    return DepthwiseConv2d{random_dilated_window(random, input), random.below(4) != 0,
+                           random_activation(random)};
+  });
+}
+
+TEST(Kernels, DepthwiseConv2dWithChannelMultiplierEqualsInterpreter) {
+  check_cases<DepthwiseConv2dStep>([](Random& random, Shape input) -> Op {
+    return DepthwiseConv2d{random_window(random, input), random.below(4) != 0, random_activation(random),
+                           static_cast<std::int32_t>(random.between(2, 5))};
+  });
 }
 
 TEST(Kernels, FullyConnectedEqualsInterpreter) {
@@ -237,27 +170,6 @@ TEST(Kernels, FullyConnectedEqualsInterpreter) {
       run_step(step, arena.data(), first, end);
       first = end;
     }
-    ASSERT_EQ(arena, expected);
-  }
-}
-
-// The kernel's arithmetic is the interpreter's; what may differ is which inputs count and where the bytes go.
-TEST(Kernels, SoftmaxEqualsInterpreter) {
-  const std::uint64_t seed = test_seed();
-  for (int i = 0; i < kCases; ++i) {
-    SCOPED_TRACE(case_name(seed, i));
-    Random random(seed, {static_cast<std::uint64_t>(i)});
-    const Shape shape{1, 1, static_cast<std::int32_t>(random.between(1, i % 4 == 0 ? 511 : 20))};
-    const QuantizedGraph graph = single_op_graph(random, shape, Softmax{i % 2 == 0 ? 1.0F : 30.0F});
-    const MemoryPlan plan = stacked_plan(graph.graph);
-    const RuntimeStep step = make_step(graph, plan, 1);
-    const std::vector<std::int8_t> input = random_bytes(random, shape.elements());
-    std::vector<std::int8_t> arena = random_bytes(random, plan.arena_bytes + 7);
-    std::copy(input.begin(), input.end(), arena.begin());
-    std::vector<std::int8_t> expected = arena;
-    const std::vector<std::int8_t> output = interpret(graph, input).back();
-    std::copy(output.begin(), output.end(), expected.begin() + plan.placement(1).offset);
-    run_step(step, arena.data(), 0, 1);
     ASSERT_EQ(arena, expected);
   }
 }

@@ -49,7 +49,67 @@ QuantizedNode random_output(Random& random) {
           .bias = {}};
 }
 
+// The scale that the op must have, or its filter.
+void set_output(Random& random, QuantizedGraph& graph, NodeId id) {
+  Quantization& output = graph.nodes[static_cast<std::size_t>(id)].output;
+  const Quantization& input = graph.node(graph.graph.node(id).inputs[0]).output;
+  const auto activate = [&](const Activate& a) {
+    if (a.activation == Activation::relu6) output = input;
+    if (a.activation == Activation::sigmoid) output = kUnitOutput;
+  };
+  const auto weighted = [&](const auto&) { fill_weighted(random, graph, id); };
+  std::visit(
+      overloaded{[&](const Conv2d& op) { weighted(op); }, [&](const DepthwiseConv2d& op) { weighted(op); },
+                 [&](const FullyConnected& op) { weighted(op); }, activate,
+                 [&](const Softmax&) { output = kUnitOutput; },
+                 [&]<typename T>(const T&) {
+                   if constexpr (AnyOf<T, AveragePool2d, MaxPool2d, Concatenation, Pad, Reshape,
+                                       ResizeNearestNeighbor>)
+                     output = input;
+                 }},
+      graph.graph.node(id).op);
+}
+
+void append(Random& random, QuantizedGraph& graph, const Op& op, std::vector<NodeId> inputs) {
+  std::vector<Shape> shapes;
+  for (const NodeId id : inputs) shapes.push_back(graph.graph.node(id).shape);
+  graph.graph.nodes.push_back(
+      make_node(op, std::move(inputs), shapes, "node" + std::to_string(graph.graph.size())));
+  graph.nodes.push_back(random_output(random));
+  if (graph.graph.size() > 1) set_output(random, graph, graph.graph.size() - 1);
+}
+
 }  // namespace
+
+QuantizedGraph mul_graph(Random& random, Shape input, bool broadcast, Activation activation) {
+  QuantizedGraph graph;
+  graph.graph.name = "scaled";
+  append(random, graph, Input{input}, {});
+  if (broadcast) {
+    append(random, graph, Mean{}, {0});
+  } else {
+    append(random, graph, Activate{Activation::sigmoid}, {0});
+  }
+  append(random, graph, Mul{activation}, {0, 1});
+  verify(graph);
+  return graph;
+}
+
+QuantizedGraph concatenation_graph(Random& random, Shape input, Axis axis) {
+  QuantizedGraph graph;
+  graph.graph.name = "joined";
+  append(random, graph, Input{input}, {});
+  Pad longer;
+  if (axis == Axis::height) longer.padding.top = draw(random, 0, 3);
+  if (axis == Axis::width) longer.padding.right = draw(random, 0, 3);
+  if (axis == Axis::channels) longer.channels_before = draw(random, 0, 3);
+  append(random, graph, longer, {0});
+  std::vector<NodeId> inputs{0, 1};
+  if (random.below(2) == 0) inputs.push_back(0);
+  append(random, graph, Concatenation{axis}, inputs);
+  verify(graph);
+  return graph;
+}
 
 std::uint64_t test_seed() { return seed(); }
 
@@ -111,11 +171,7 @@ QuantizedGraph single_op_graph(Random& random, Shape input, const Op& op) {
   graph.graph.nodes.push_back(make_node(Input{input}, {}, {}, "input"));
   graph.graph.nodes.push_back(make_node(op, {0}, {input}, "op"));
   graph.nodes = {random_output(random), random_output(random)};
-  std::visit(overloaded{[&](const AveragePool2d&) { graph.nodes[1].output = graph.nodes[0].output; },
-                        [&](const MaxPool2d&) { graph.nodes[1].output = graph.nodes[0].output; },
-                        [&](const Softmax&) { graph.nodes[1].output = kUnitOutput; },
-                        [&](const auto&) { fill_weighted(random, graph, 1); }},
-             op);
+  set_output(random, graph, 1);
   verify(graph);
   return graph;
 }

@@ -30,6 +30,12 @@ Shape random_shape(Random& random, std::int32_t most_extent, std::int32_t most_c
 QuantizedGraph single_op_graph(Random& random, Shape input, const Op& op);
 
 // input -> conv2d 1x1 -> add with the input, all of different scales. The add is the last node.
+// input * mean(input), or input * sigmoid(input).
+QuantizedGraph mul_graph(Random& random, Shape input, bool broadcast, Activation activation);
+
+// The input and a padded copy of it, and perhaps the input again, joined along an axis.
+QuantizedGraph concatenation_graph(Random& random, Shape input, Axis axis);
+
 QuantizedGraph add_graph(Random& random, Shape input, Activation activation);
 
 Activation random_activation(Random& random);
