@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 #include <tbb/global_control.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "blocks/builder.h"
+#include "blocks/family.h"
 #include "blocks/float_interpreter.h"
 #include "blocks/foundation/error.h"
 #include "exporters/interpreter.h"
@@ -180,6 +182,75 @@ TEST(Quantize, RefusesWhatHasNoRange) {
   EXPECT_THROW(quantize(pointwise({1, 1}, {0}), {{0, 1}, {0, INFINITY}}, kImage), Error);
   EXPECT_THROW(quantize(pointwise({1, 1}, {0}), {{0, 1}}, kImage), Error);
   EXPECT_THROW(quantize(pointwise({1, 1}, {0}), {{0, 1}, {0, 1}}, {0.0F, 0}), Error);
+}
+
+// Squeeze-excite (a mul by a sigmoid) and hard_swish, as PhiNets have them: in integers near what float
+// gives.
+TEST(Quantize, PhiNetWithSqueezeExciteAndHardSwish) {
+  const Family& phinet = family("phinet");
+  Hyperparameters h = default_hyperparameters(phinet);
+  for (std::size_t i = 0; i < phinet.parameters().size(); ++i) {
+    const std::string_view name = phinet.parameters()[i].name;
+    if (name == "squeeze_excite" || name == "hard_swish") h[i] = 1;
+    if (name == "num_layers") h[i] = 3;
+  }
+  const Graph graph = phinet.build(h, {{24, 24, 3}, 4});
+  Weights weights = zero_weights(graph);
+  Random random(3);
+  for (NodeWeights& w : weights.nodes) {
+    const double size = std::sqrt(6.0 * static_cast<double>(std::max<std::size_t>(w.bias.size(), 16)) /
+                                  static_cast<double>(std::max<std::size_t>(w.filter.size(), 1)));
+    for (float& value : w.filter) value = static_cast<float>((random.unit() - 0.5) * std::min(size, 1.5));
+    std::fill(w.gamma.begin(), w.gamma.end(), 1.0F);
+    std::fill(w.variance.begin(), w.variance.end(), 0.1F);
+  }
+  const Lowered lowered = lower(graph, weights);
+  std::vector<std::vector<float>> samples(16);
+  for (auto& sample : samples)
+    for (int i = 0; i < 24 * 24 * 3; ++i) sample.push_back(static_cast<float>(random.below(256)) / 255.0F);
+  const QuantizedGraph q = quantize(lowered, observe_ranges(lowered, samples), kImage);
+  const auto has = [&](auto test) { return std::any_of(q.graph.nodes.begin(), q.graph.nodes.end(), test); };
+  EXPECT_TRUE(has([](const Node& n) { return std::holds_alternative<Mul>(n.op); }));
+  EXPECT_TRUE(has([](const Node& n) { return n.op == Op(Activate{Activation::hard_swish}); }));
+  const auto real = interpret(lowered.graph, lowered.weights, samples[0]).back();
+  std::vector<std::int8_t> image;
+  for (const float x : samples[0])
+    image.push_back(static_cast<std::int8_t>(std::lround(x / kImage.scale) + kImage.zero_point));
+  const auto out = dequantized(interpret(q, image).back(), q.nodes.back().output);
+  const float range = q.nodes.back().output.scale * 255;
+  for (std::size_t i = 0; i < out.size(); ++i) EXPECT_NEAR(out[i], real[i], range * 0.1F) << i;
+}
+
+TEST(Quantize, ConcatenatedTensorsShareOneScale) {
+  GraphBuilder b("joined", {4, 4, 2});
+  const NodeId one = b.pointwise("one", b.input(), 2);
+  const NodeId two = b.max_pool2d("pool", b.pointwise("two", b.input(), 3), square_window(1, 1, 0));
+  b.concatenation("join", {one, two}, Axis::channels);
+  const Graph graph = b.finish();
+  Weights weights = zero_weights(graph);
+  for (NodeWeights& w : weights.nodes)
+    for (std::size_t i = 0; i < w.filter.size(); ++i) w.filter[i] = i % 2 == 0 ? 1.0F : -0.5F;
+  const Lowered lowered = lower(graph, weights);
+  Ranges ranges(5);
+  ranges[1] = {-1, 1};
+  ranges[2] = {0, 3};
+  ranges[3] = {0, 3};
+  ranges[4] = {-1, 3};
+  const QuantizedGraph q = quantize(lowered, ranges, kImage);
+  for (const NodeId id : {1, 2, 3}) EXPECT_EQ(q.node(id).output, q.node(4).output);
+  EXPECT_FLOAT_EQ(q.node(4).output.scale, 4.0F / 255);
+}
+
+TEST(Quantize, FullyConnectedHasOneFilterScale) {
+  GraphBuilder b("dense", {1, 1, 2});
+  b.fully_connected("classes", b.input(), 2);
+  const Graph graph = b.finish();
+  Weights weights = zero_weights(graph);
+  weights.nodes[1].filter = {1, 2, 3, 127};
+  const Lowered lowered = lower(graph, weights);
+  const QuantizedGraph q = quantize(lowered, {{0, 1}, {0, 200}}, kImage);
+  EXPECT_TRUE(q.node(1).one_filter_scale);
+  EXPECT_EQ(q.node(1).filter, (std::vector<std::int8_t>{1, 2, 3, 127}));
 }
 
 TEST(Quantize, RefusesAnOpWithoutIntegerForm) {

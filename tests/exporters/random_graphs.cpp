@@ -16,6 +16,23 @@ std::int32_t draw(Random& random, std::int64_t low, std::int64_t high) {
 
 float random_scale(Random& random) { return static_cast<float>(std::exp2(random.unit() * 6 - 8)); }
 
+// Makes some biases as large as verify() lets them be: sums up to the edge of int32, left shift included.
+void push_to_the_edge(Random& random, QuantizedGraph& graph, NodeId id) {
+  QuantizedNode& q = graph.nodes[static_cast<std::size_t>(id)];
+  if (q.bias.empty() || random.below(4) != 0) return;
+  const bool depthwise = std::holds_alternative<DepthwiseConv2d>(graph.graph.node(id).op);
+  const std::size_t per_channel = q.filter.size() / q.bias.size();
+  std::vector<std::int64_t> sums(q.bias.size());
+  for (std::size_t i = 0; i < q.filter.size(); ++i)
+    sums[depthwise ? i % sums.size() : i / per_channel] += 256 * std::abs(std::int64_t{q.filter[i]});
+  const std::vector<FixedPoint> multipliers = channel_multipliers(graph, id);
+  for (std::size_t c = 0; c < q.bias.size(); ++c) {
+    const std::int64_t most = (INT32_MAX - 512) >> std::max(multipliers[c].shift, 0);
+    if (most > sums[c] && random.below(2) == 0)
+      q.bias[c] = static_cast<std::int32_t>((most - sums[c]) * (random.below(2) == 0 ? 1 : -1));
+  }
+}
+
 void fill_weighted(Random& random, QuantizedGraph& graph, NodeId id) {
   const Weights lengths = zero_weights(graph.graph);
   const NodeWeights& expected = lengths.nodes[static_cast<std::size_t>(id)];
@@ -35,6 +52,7 @@ void fill_weighted(Random& random, QuantizedGraph& graph, NodeId id) {
       q.bias.push_back(draw(random, -most, most));
     }
   }
+  push_to_the_edge(random, graph, id);
 }
 
 Node make_node(const Op& op, std::vector<NodeId> inputs, const std::vector<Shape>& shapes, std::string name) {
