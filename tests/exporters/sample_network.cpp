@@ -13,6 +13,7 @@
 namespace mcufit::testing {
 namespace {
 
+// Every op that has an int8 form.
 Graph sample_graph() {
   GraphBuilder b("sample", {9, 11, 3});
   NodeId x = b.conv2d("stem", b.input(), 8, square_window(3, 2, 1));
@@ -24,22 +25,33 @@ Graph sample_graph() {
   x = b.batch_norm("project_norm", x);
   x = b.add("residual", shortcut, x);
   x = b.max_pool2d("max_pool", x, square_window(2, 1, 0));
-  x = b.pointwise("head", x, 13);
+  x = b.activate("swish", b.pointwise("head", x, 13), Activation::hard_swish);
+  const NodeId gate = b.activate("gate", b.pointwise("squeeze", b.mean("mean", x), 13), Activation::sigmoid);
+  x = b.pad("pad", b.mul("excite", x, gate), {1, 0, 0, 2});
+  x = b.concatenation("join", {x, b.max_pool2d("again", x, square_window(1, 1, 0))}, Axis::channels);
+  x = b.resize_nearest_neighbor("resize", x, 4, 5);
+  x = b.reshape("reshape", x, {5, 4, 26});
   x = b.global_average_pool("average_pool", x);
   b.softmax("softmax", b.fully_connected("classifier", x, 5));
   return b.finish();
 }
 
 bool keeps_scale(const Op& op) {
-  return std::holds_alternative<MaxPool2d>(op) || std::holds_alternative<AveragePool2d>(op);
+  return std::visit(
+      []<typename T>(const T&) {
+        return AnyOf<T, AveragePool2d, MaxPool2d, Concatenation, Pad, Reshape, ResizeNearestNeighbor>;
+      },
+      op);
 }
+
+bool is_sigmoid(const Op& op) { return op == Op(Activate{Activation::sigmoid}); }
 
 // Scales near those of trained networks, so that outputs spread over int8 instead of sticking to its ends.
 QuantizedNode random_node(const Node& node, const NodeWeights& w, Random& random) {
   QuantizedNode q;
   q.output = {0.02F + 0.02F * static_cast<float>(random.unit()),
               static_cast<std::int32_t>(random.between(-20, 20))};
-  if (std::holds_alternative<Softmax>(node.op)) q.output = kUnitOutput;
+  if (std::holds_alternative<Softmax>(node.op) || is_sigmoid(node.op)) q.output = kUnitOutput;
   const auto channels = static_cast<std::size_t>(node.shape.channels);
   for (std::size_t i = 0; i < w.filter.size(); ++i)
     q.filter.push_back(static_cast<std::int8_t>(random.between(-127, 127)));
