@@ -31,8 +31,9 @@ NodeId GraphBuilder::depthwise_conv2d(std::string_view name, NodeId from, Window
   return append(name, DepthwiseConv2d{.window = window}, {from});
 }
 
-NodeId GraphBuilder::fully_connected(std::string_view name, NodeId from, std::int32_t output_channels) {
-  return append(name, FullyConnected{.output_channels = output_channels}, {from});
+NodeId GraphBuilder::fully_connected(std::string_view name, NodeId from, std::int32_t output_channels,
+                                     bool bias) {
+  return append(name, FullyConnected{.output_channels = output_channels, .bias = bias}, {from});
 }
 
 NodeId GraphBuilder::batch_norm(std::string_view name, NodeId from) {
@@ -49,6 +50,10 @@ NodeId GraphBuilder::mul(std::string_view name, NodeId a, NodeId b) { return app
 
 NodeId GraphBuilder::max_pool2d(std::string_view name, NodeId from, Window window) {
   return append(name, MaxPool2d{window}, {from});
+}
+
+NodeId GraphBuilder::average_pool2d(std::string_view name, NodeId from, Window window) {
+  return append(name, AveragePool2d{window}, {from});
 }
 
 NodeId GraphBuilder::global_average_pool(std::string_view name, NodeId from) {

@@ -22,12 +22,13 @@ class GraphBuilder {
   NodeId conv2d(std::string_view name, NodeId from, std::int32_t output_channels, Window window);
   NodeId pointwise(std::string_view name, NodeId from, std::int32_t output_channels);
   NodeId depthwise_conv2d(std::string_view name, NodeId from, Window window);
-  NodeId fully_connected(std::string_view name, NodeId from, std::int32_t output_channels);
+  NodeId fully_connected(std::string_view name, NodeId from, std::int32_t output_channels, bool bias = true);
   NodeId batch_norm(std::string_view name, NodeId from);
   NodeId activate(std::string_view name, NodeId from, Activation activation);
   NodeId add(std::string_view name, NodeId a, NodeId b);
   NodeId mul(std::string_view name, NodeId a, NodeId b);
   NodeId max_pool2d(std::string_view name, NodeId from, Window window);
+  NodeId average_pool2d(std::string_view name, NodeId from, Window window);
   NodeId global_average_pool(std::string_view name, NodeId from);
   NodeId mean(std::string_view name, NodeId from);  // over height and width
   NodeId concatenation(std::string_view name, std::vector<NodeId> from, Axis axis);

@@ -46,6 +46,7 @@ constexpr SupportedOp kSupportedOps[] = {
     {"resize_nearest_neighbor", "output scale as input"},
     {"softmax", "over up to 511 channels; output scale 1/256"},
     {"sigmoid", "output scale 1/256"},
+    {"hard_sigmoid", "output scale 1/256; to nearest, ties away from zero"},
     {"hard_swish", "output scale above 1/128 of the input's"},
     {"relu", "where it cannot be fused"},
     {"relu6", "where it cannot be fused; output scale as input"},
@@ -258,9 +259,8 @@ void check_activate(const QuantizedGraph& graph, NodeId id, Activation activatio
     case Activation::hard_swish:
       return check_hard_swish(graph, id);
     case Activation::hard_sigmoid:
-      break;
+      return check_unit_output(node, graph.node(id).output);
   }
-  refuse_op(node);
 }
 
 // beta * input scale in units of the last place of Q5.26, limited as TensorFlow Lite limits it.

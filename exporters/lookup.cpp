@@ -2,6 +2,7 @@
 #include "exporters/lookup.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "exporters/runtime/mcufit_exponential.h"
@@ -51,6 +52,11 @@ std::int32_t hard_swish(std::int32_t value, const HardSwishScaling& scaling) {
   return mcufit_rounding_shift_right(part * scaled / (1 << 15), -scaling.output.shift);
 }
 
+// No reference rule exists for it (TensorFlow Lite has no such op): the nearest value.
+std::int32_t hard_sigmoid(double x) {
+  return static_cast<std::int32_t>(std::round(256 * std::clamp(x + 3, 0.0, 6.0) / 6)) - 128;
+}
+
 }  // namespace
 
 std::array<std::int8_t, 256> lookup_table(const QuantizedGraph& graph, NodeId id) {
@@ -70,9 +76,9 @@ std::array<std::int8_t, 256> lookup_table(const QuantizedGraph& graph, NodeId id
       case Activation::hard_swish:
         return hard_swish(x - input.zero_point, hard_swish_scaling(graph, id)) + output.zero_point;
       case Activation::hard_sigmoid:
-        break;
+        return hard_sigmoid(input.scale * static_cast<double>(x - input.zero_point));
     }
-    std::abort();  // verify() lets it not through
+    std::abort();
   };
   const bool clamps = activation == Activation::relu || activation == Activation::relu6;
   const ClampRange range = clamp_range(clamps ? activation : Activation::none, output);

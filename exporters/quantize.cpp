@@ -222,7 +222,8 @@ QuantizedGraph quantize(const Lowered& lowered, const Ranges& observed, Quantiza
                    [&](const Mean&) { return own(scale(0) * 0x1p-14); },
                    [&](const Activate& a) {
                      if (a.activation == Activation::relu6) return as_input();
-                     if (a.activation == Activation::sigmoid) return unweighted(kUnitOutput);
+                     if (a.activation == Activation::sigmoid || a.activation == Activation::hard_sigmoid)
+                       return unweighted(kUnitOutput);
                      return own(scale(0) * 0x1p-6);
                    },
                    [&](const BatchNorm&) { return own(0); }},  // verify() below refuses it

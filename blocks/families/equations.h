@@ -16,6 +16,28 @@ inline std::int32_t make_divisible(std::int32_t value, std::int32_t divisor) {
   return 10 * nearest < 9 * value ? nearest + divisor : nearest;
 }
 
+// Whether a max-pool of 2x2 leaves something to look at.
+inline bool can_halve(Shape shape) { return shape.height >= 2 && shape.width >= 2; }
+
+// TensorFlow's SAME: as many outputs as input / stride, rounded up; an odd row or column of padding goes to
+// the end.
+inline Window same_window(Shape input, std::int32_t kernel_height, std::int32_t kernel_width,
+                          std::int32_t stride) {
+  const auto missing = [&](std::int32_t extent, std::int32_t kernel) {
+    return std::max(((extent + stride - 1) / stride - 1) * stride + kernel - extent, 0);
+  };
+  const std::int32_t rows = missing(input.height, kernel_height);
+  const std::int32_t columns = missing(input.width, kernel_width);
+  return {.kernel_height = kernel_height,
+          .kernel_width = kernel_width,
+          .stride_height = stride,
+          .stride_width = stride,
+          .padding = {rows / 2, rows - rows / 2, columns / 2, columns - columns / 2}};
+}
+inline Window same_window(Shape input, std::int32_t kernel, std::int32_t stride) {
+  return same_window(input, kernel, kernel, stride);
+}
+
 // Sums a family's closed-form equations layer by layer, without a graph: params with batch-norm behind every
 // convolution, MACs, and the activation peak. Follows one tensor; `skip` bytes are live beside it.
 class Equations {
@@ -33,6 +55,25 @@ class Equations {
     conv(square_window(1, 1, 0), output_channels, norm);
   }
   void depthwise(const Window& window, bool norm = true) { slide(window, shape_.channels, 1, norm); }
+
+  // A fully-connected layer over everything; with batch-norm or else a bias.
+  void dense(std::int32_t outputs, bool norm) {
+    const std::int64_t weights = shape_.elements() * outputs;
+    sum_.params += weights + (norm ? 2 : 1) * std::int64_t{outputs};
+    sum_.macs += weights;
+    live(shape_.elements() + outputs);
+    shape_ = {1, 1, outputs};
+  }
+
+  // Pooling without weights.
+  void pool(const Window& w) {
+    const Shape out = slid(w, shape_.channels);
+    live(shape_.elements() + out.elements());
+    shape_ = out;
+  }
+
+  // Goes on from another tensor than the last, whose bytes are among the held ones.
+  void continue_from(Shape shape) { shape_ = shape; }
 
   // Global average, squeeze to `squeezed` channels, back, and scaling in place; no biases.
   void squeeze_excite(std::int32_t squeezed) {
@@ -59,10 +100,14 @@ class Equations {
     return (input + padding - kernel) / stride + 1;
   }
 
+  Shape slid(const Window& w, std::int32_t output_channels) const {
+    return {extent(shape_.height, w.kernel_height, w.stride_height, w.padding.top + w.padding.bottom),
+            extent(shape_.width, w.kernel_width, w.stride_width, w.padding.left + w.padding.right),
+            output_channels};
+  }
+
   void slide(const Window& w, std::int32_t output_channels, std::int32_t inputs_per_output, bool norm) {
-    const Shape out{extent(shape_.height, w.kernel_height, w.stride_height, w.padding.top + w.padding.bottom),
-                    extent(shape_.width, w.kernel_width, w.stride_width, w.padding.left + w.padding.right),
-                    output_channels};
+    const Shape out = slid(w, output_channels);
     const std::int64_t filter =
         std::int64_t{w.kernel_height} * w.kernel_width * inputs_per_output * output_channels;
     sum_.params += filter + (norm ? 2 * std::int64_t{output_channels} : 0);

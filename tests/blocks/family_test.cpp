@@ -9,6 +9,7 @@
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/json_reader.h"
 #include "blocks/foundation/random.h"
+#include "blocks/lower.h"
 #include "cost-models/count.h"
 #include "tests/random_seed.h"
 
@@ -114,6 +115,51 @@ INSTANTIATE_TEST_SUITE_P(
                       PhiNetVector{.35, 1, 4, 7, {96, 96, 3}, true, 2, 51293, 3666966, 92160},
                       PhiNetVector{1, .66, 4, 7, {128, 128, 3}, true, 0, 259944, 40271070, 471040},
                       PhiNetVector{.5, 1, 6, 4, {28, 28, 1}, true, 10, 30787, 689124, 17640}));
+
+Hyperparameters with(const Family& f, const std::vector<std::pair<std::string_view, double>>& values) {
+  Hyperparameters h = default_hyperparameters(f);
+  for (const auto& [name, value] : values) {
+    for (std::size_t i = 0; i < f.parameters().size(); ++i) {
+      if (f.parameters()[i].name == name) h[i] = value;
+    }
+  }
+  return h;
+}
+
+// The networks of MLPerf Tiny, with batch-norm folded into biases.
+struct ReferenceNetwork {
+  std::string_view family;
+  std::vector<std::pair<std::string_view, double>> hyperparameters;
+  Task task;
+  std::int64_t weights, biases, macs, peak;
+};
+
+class ReferenceNetworks : public ::testing::TestWithParam<ReferenceNetwork> {};
+
+TEST_P(ReferenceNetworks, WeightsAndMacsToTheUnit) {
+  const ReferenceNetwork& n = GetParam();
+  const Family& f = family(n.family);
+  const Graph deployed = lower(f.build(with(f, n.hyperparameters), n.task));
+  std::int64_t biases = 0;
+  for (const Node& node : deployed.nodes) {
+    const bool weighted = !std::visit([]<typename T>(const T&) { return Weightless<T>; }, node.op);
+    if (weighted) biases += node.shape.channels;
+  }
+  const Footprint found = count(deployed);
+  EXPECT_EQ(found.params - biases, n.weights);
+  EXPECT_EQ(biases, n.biases);
+  EXPECT_EQ(found.macs, n.macs);
+  EXPECT_EQ(found.peak_activation_bytes, n.peak);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    MlperfTiny, ReferenceNetworks,
+    ::testing::Values(ReferenceNetwork{"resnet", {}, {{32, 32, 3}, 10}, 77360, 346, 12501632, 49152},
+                      ReferenceNetwork{
+                          "resnet", {{"width", 40}}, {{32, 32, 3}, 10}, 479480, 850, 76473920, 122880},
+                      ReferenceNetwork{"ds_cnn", {}, {{49, 10, 1}, 12}, 22016, 588, 2656768, 16000},
+                      ReferenceNetwork{"mobilenetv1", {}, {{96, 96, 3}, 2}, 208112, 2738, 7489664, 55296},
+                      ReferenceNetwork{"mlp", {}, {{1, 1, 640}, 640}, 264192, 1672, 264192, 768}));
 
 TEST(Family, UnknownNameGetsASuggestion) {
   try {

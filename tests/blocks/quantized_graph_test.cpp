@@ -109,7 +109,7 @@ TEST(QuantizedGraph, RefusesOpsAndActivationsWithoutIntegerForm) {
   expect_refused("mix", [](QuantizedGraph& g) {
     std::get<Conv2d>(g.graph.nodes[1].op).activation = Activation::hard_swish;
   });
-  expect_refused("mean", [](QuantizedGraph& g) {
+  expect_refused("mean", [](QuantizedGraph& g) {  // its output scale is not 1/256
     g.graph.nodes[2] = {Activate{Activation::hard_sigmoid}, {1}, {2, 2, 2}, "mean"};
   });
 }

@@ -163,7 +163,8 @@ TEST(Interpreter, OpsWithoutWeightsStayNearFloat) {
     Random random(seed, {static_cast<std::uint64_t>(i)});
     const Shape shape = testing::random_shape(random, 5, 6);
     const Bytes input = testing::random_bytes(random, shape.elements());
-    for (const Activation a : {Activation::none, Activation::relu, Activation::relu6, Activation::sigmoid})
+    for (const Activation a : {Activation::none, Activation::relu, Activation::relu6, Activation::sigmoid,
+                               Activation::hard_sigmoid})
       expect_near_float(testing::single_op_graph(random, shape, Activate{a}), input, 0.76);
     expect_near_float(testing::single_op_graph(random, shape, Mean{i % 3 != 0, i % 2 != 0}), input, 0.76);
     expect_near_float(testing::single_op_graph(random, shape, ResizeNearestNeighbor{7, 3, i % 2 == 0}), input,

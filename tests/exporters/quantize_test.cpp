@@ -254,10 +254,10 @@ TEST(Quantize, FullyConnectedHasOneFilterScale) {
 }
 
 TEST(Quantize, RefusesAnOpWithoutIntegerForm) {
-  GraphBuilder b("scaled", {4, 4, 2});
-  b.activate("gate", b.input(), Activation::hard_sigmoid);
-  const Graph graph = b.finish();
-  EXPECT_THROW(quantize(lower(graph, zero_weights(graph)), Ranges(2), kImage), Error);
+  Lowered raw{{"unfolded", {}}, {}};  // as lower() never gives it
+  raw.graph.nodes = {{Input{{2, 2, 1}}, {}, {2, 2, 1}, "input"}, {BatchNorm{}, {0}, {2, 2, 1}, "norm"}};
+  raw.weights = zero_weights(raw.graph);
+  EXPECT_THROW(quantize(raw, Ranges(2), kImage), Error);
 }
 
 }  // namespace

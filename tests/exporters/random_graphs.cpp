@@ -73,7 +73,7 @@ void set_output(Random& random, QuantizedGraph& graph, NodeId id) {
   const Quantization& input = graph.node(graph.graph.node(id).inputs[0]).output;
   const auto activate = [&](const Activate& a) {
     if (a.activation == Activation::relu6) output = input;
-    if (a.activation == Activation::sigmoid) output = kUnitOutput;
+    if (a.activation == Activation::sigmoid || a.activation == Activation::hard_sigmoid) output = kUnitOutput;
   };
   const auto weighted = [&](const auto&) { fill_weighted(random, graph, id); };
   std::visit(

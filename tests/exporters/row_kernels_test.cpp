@@ -59,9 +59,9 @@ void check_cases(const Draw& draw, bool in_place = false) {
 }
 
 Op random_lookup(Random& random, Shape) {
-  constexpr Activation kAll[] = {Activation::none, Activation::relu, Activation::relu6, Activation::sigmoid,
-                                 Activation::hard_swish};
-  return Activate{kAll[random.below(5)]};
+  constexpr Activation kAll[] = {Activation::none,    Activation::relu,         Activation::relu6,
+                                 Activation::sigmoid, Activation::hard_sigmoid, Activation::hard_swish};
+  return Activate{kAll[random.below(6)]};
 }
 
 TEST(RowKernels, LookupEqualsInterpreter) { check_cases<LookupStep>(random_lookup); }
