@@ -87,52 +87,67 @@ std::string model_source(const QuantizedGraph& graph, const MemoryPlan& plan, co
       "{0}_arena;\n\n"
       "int8_t *{0}_input(void) {{ return {0}_arena.bytes + {2}; }}\n\n"
       "const int8_t *{0}_output(void) {{ return {0}_arena.bytes + {3}; }}\n\n"
-      "void {0}_invoke(void) {{\n"
-      "  const {0}_call *call;\n"
-      "  for (call = {0}_calls; call->run != 0; ++call) call->run(call->step, {0}_arena.bytes, call->end);\n"
-      "}}\n",
+      "void {0}_invoke(void) {{ {0}_run({0}_calls, 0, {0}_arena.bytes); }}\n",
       name, upper(name), plan.placement(0).offset, plan.placement(graph.graph.size() - 1).offset, kLicense);
 }
 
-std::string steps_header(const std::string& name) {
+// "conv2d_s8" of package "model": "MODEL_CONV2D_S8".
+std::string kernel_macro(const std::string& name, std::string_view kernel) {
+  return upper(name) + "_" + upper(kernel);
+}
+
+std::string steps_header(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
+  std::string kernels;
+  int number = 0;
+  for (const std::string& kernel : kernels_of(graph.graph))
+    kernels += fmt::format("#define {} {}\n", kernel_macro(name, kernel), ++number);
+  const NodeId nodes = graph.graph.size();
   const std::string body = fmt::format(
       "#include <stdint.h>\n\n"
+      "/* The kernels in use. */\n{2}\n"
+      "#define {1}_CALLS {3}\n"
+      "#define {1}_INPUT_OFFSET {4} /* of {0}_input(), bytes from the arena's start */\n"
+      "#define {1}_OUTPUT_OFFSET {5}\n\n"
       "/* A kernel, its constants, and the outputs [0, end) that it computes: rows, or a fully-connected "
       "layer's\n"
       "   elements. */\n"
-      "typedef struct {{\n  void (*run)(const void *step, int8_t *arena, int16_t end);\n  const void *step;\n"
-      "  int16_t end;\n}} {0}_call;\n\n"
-      "/* In order of execution; the last has no kernel. */\nextern const {0}_call {0}_calls[];\n",
-      name);
+      "typedef struct {{\n  const void *step;\n  int16_t end;\n  uint8_t kernel;\n}} {0}_call;\n\n"
+      "/* In order of execution; one without a kernel ends them. */\n"
+      "extern const {0}_call {0}_calls[{1}_CALLS + 1];\n\n"
+      "/* Runs the calls from `call` on, up to `end` or, where that is null, to the last. */\n"
+      "void {0}_run(const {0}_call *call, const {0}_call *end, int8_t *arena);\n",
+      name, upper(name), kernels, called_nodes(graph.graph).size(), plan.placement(0).offset, plan.placement(nodes - 1).offset);
   return guarded(name + "_steps", body);
 }
 
-// "conv2d_s8"'s step type: both poolings share one.
-std::string step_type(std::string_view kernel) {
-  return kernel.ends_with("_pool2d_s8") ? "mcufit_pool2d_s8_step" : fmt::format("mcufit_{}_step", kernel);
-}
-
+// Each kernel has a function that runs the calls of this kernel and leaves the others alone, so that each
+// kernel adds the same bytes to <name>_run(), whichever others there are.
 std::string adapter(const std::string& name, std::string_view kernel) {
   return fmt::format(
-      "static void {0}(const void *step, int8_t *arena, int16_t end) {{\n"
-      "  const {1} *const constants = step;\n  mcufit_{2}(constants, arena, 0, end);\n}}\n\n",
-      adapter_name(name, kernel), step_type(kernel), kernel);
+      "static MCUFIT_VERBATIM void {0}(const {1}_call *call, int8_t *arena) {{\n"
+      "  if (call->kernel == {2}) mcufit_{3}(call->step, arena, 0, call->end);\n}}\n\n",
+      adapter_name(name, kernel), name, kernel_macro(name, kernel), kernel);
 }
 
 std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
-  std::string steps, calls;
+  std::string steps, calls, adapters, dispatch;
   for (const NodeId id : called_nodes(graph.graph)) {
     const StepText text = step_text(graph, plan, id, name);
     steps += text.step + "\n";
-    calls += fmt::format("    {{{}, &{}_step{}, {}}}, /* {} */\n", adapter_name(name, text.kernel), name, id,
-                         text.end, c_comment(graph.graph.node(id).name));
+    calls += fmt::format("    {{&{}_step{}, {}, {}}}, /* {} */\n", name, id, text.end,
+                         kernel_macro(name, text.kernel), c_comment(graph.graph.node(id).name));
   }
-  std::string adapters;
-  for (const std::string& kernel : kernels_of(graph.graph)) adapters += adapter(name, kernel);
+  for (const std::string& kernel : kernels_of(graph.graph)) {
+    adapters += adapter(name, kernel);
+    dispatch += fmt::format("    {}(call, arena);\n", adapter_name(name, kernel));
+  }
   return fmt::format(
       "{0}#include \"{1}_steps.h\"\n\n#include \"{1}_weights.h\"\n#include \"mcufit_runtime.h\"\n\n"
-      "{2}{3}const {1}_call {1}_calls[] = {{\n{4}    {{0, 0, 0}}}};\n",
-      kLicense, name, steps, adapters, calls);
+      "{2}const {1}_call {1}_calls[{5}_CALLS + 1] = {{\n{4}    {{0, 0, 0}}}};\n\n{3}"
+      "/* No pointer to a function is read from data: what can run is what is written here. */\n"
+      "void {1}_run(const {1}_call *call, const {1}_call *end, int8_t *arena) {{\n"
+      "  for (; call != end && call->kernel != 0; ++call) {{\n{6}  }}\n}}\n",
+      kLicense, name, steps, adapters, calls, upper(name), dispatch);
 }
 
 void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name,
@@ -240,7 +255,7 @@ PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const P
   PackageFiles files;
   files[request.name + ".h"] = public_header(graph, plan, request);
   files[request.name + ".c"] = model_source(graph, plan, request.name);
-  files[request.name + "_steps.h"] = steps_header(request.name);
+  files[request.name + "_steps.h"] = steps_header(graph, plan, request.name);
   files[request.name + "_steps.c"] = steps_source(graph, plan, request.name);
   add_weights(graph, plan, request.name, files);
   add_self_test(request, files);

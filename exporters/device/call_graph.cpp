@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
-#include <set>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
@@ -86,17 +85,6 @@ const CallGraph::Function& CallGraph::find(std::string_view function) const {
                   function));
 }
 
-std::vector<std::string> CallGraph::pointer_targets() const {
-  std::set<std::string, std::less<>> called;
-  for (const auto& [name, function] : functions_)
-    called.insert(function.callees.begin(), function.callees.end());
-  std::vector<std::string> targets;
-  for (const auto& [name, function] : functions_) {
-    if (name.find(':') != std::string::npos && !called.contains(name)) targets.push_back(name);
-  }
-  return targets;
-}
-
 std::int64_t CallGraph::deepest(const std::string& name, std::vector<std::string>& path) const {
   const Function& function = find(name);
   if (!function.bounded || std::find(path.begin(), path.end(), name) != path.end()) {
@@ -107,9 +95,11 @@ std::int64_t CallGraph::deepest(const std::string& name, std::vector<std::string
   path.push_back(name);
   std::int64_t below = 0;
   for (const std::string& callee : function.callees) {
-    for (const std::string& target : callee == kPointerCall ? pointer_targets() : std::vector{callee}) {
-      below = std::max(below, deepest(target, path));
+    if (callee == kPointerCall) {
+      throw Error(ExitCode::internal,
+                  fmt::format("stack bound: {} calls through a pointer, so it has none", name));
     }
+    below = std::max(below, deepest(callee, path));
   }
   path.pop_back();
   return function.frame_bytes + below;

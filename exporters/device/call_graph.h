@@ -17,9 +17,9 @@ class CallGraph {
   // Adds a .ci file. Throws Error(input) if it is none.
   void add(const std::filesystem::path& file);
 
-  // The deepest stack of `function` and all it calls, its own frame included. A call through a pointer is
-  // taken to reach any static function that nobody calls by name. Throws Error(internal) naming the function
-  // where there is no bound: recursion, a frame of variable size, or a callee that was not added.
+  // The deepest stack of `function` and all it calls, its own frame included. Throws Error(internal) naming
+  // the function where there is no bound: recursion, a frame of variable size, a call through a pointer, or a
+  // callee that was not added.
   std::int64_t stack_bound(std::string_view function) const;
 
   // Its own frame alone.
@@ -32,7 +32,6 @@ class CallGraph {
     std::vector<std::string> callees;
   };
   const Function& find(std::string_view function) const;
-  std::vector<std::string> pointer_targets() const;
   std::int64_t deepest(const std::string& function, std::vector<std::string>& path) const;
 
   std::map<std::string, Function, std::less<>> functions_;

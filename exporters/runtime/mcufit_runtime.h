@@ -24,6 +24,13 @@ extern "C" {
 #define MCUFIT_NOINLINE
 #endif
 
+/* Keeps a function as it is written, so that its size does not depend on who calls it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define MCUFIT_VERBATIM __attribute__((noinline, noclone))
+#else
+#define MCUFIT_VERBATIM MCUFIT_NOINLINE
+#endif
+
 /* Rows of an NHWC tensor inside the arena. Row r starts at offset + (r % ring_rows) * row_stride: a rolling
    line buffer when ring_rows is below the tensor's height, the whole tensor when it equals it. Pixels of a
    row stand pixel_stride bytes apart. */

@@ -139,8 +139,7 @@ TEST_F(MapFile, DamageIsSurvived) {
 constexpr const char* kCalls =
     "graph: { title: \"/x/model.c\"\n"
     "node: { title: \"invoke\" label: \"invoke\\n/x/model.c:8:6\\n16 bytes (static)\" }\n"
-    "node: { title: \"__indirect_call\" label: \"Indirect Call Placeholder\" shape : ellipse }\n"
-    "edge: { sourcename: \"invoke\" targetname: \"__indirect_call\" label: \"/x/model.c:8:88\" }\n"
+    "edge: { sourcename: \"invoke\" targetname: \"/x/model.c:adapter\" label: \"/x/model.c:8:88\" }\n"
     "node: { title: \"/x/model.c:adapter\" label: \"adapter\\n/x/model.c:6:13\\n8 bytes (static)\" }\n"
     "node: { title: \"kernel\" label: \"kernel\\n/x/runtime.h:88:6\" shape : ellipse }\n"
     "edge: { sourcename: \"/x/model.c:adapter\" targetname: \"kernel\" label: \"/x/model.c:6:75\" }\n}\n";
@@ -177,9 +176,13 @@ TEST_F(Calls, TheDeepestPathCounts) {
 TEST_F(Calls, NoBoundIsGivenWhereThereIsNone) {
   add("graph: { title: \"x\"\nnode: { title: \"a\" label: \"a\\nx:1:6\\n8 bytes (static)\" }\n"
       "node: { title: \"v\" label: \"v\\nx:2:6\\n8 bytes (dynamic)\" }\n"
-      "edge: { sourcename: \"a\" targetname: \"a\" label: \"\" }\n}\n");
+      "edge: { sourcename: \"a\" targetname: \"a\" label: \"\" }\n"
+      "node: { title: \"p\" label: \"p\\nx:3:6\\n8 bytes (static)\" }\n"
+      "node: { title: \"__indirect_call\" label: \"Indirect Call Placeholder\" shape : ellipse }\n"
+      "edge: { sourcename: \"p\" targetname: \"__indirect_call\" label: \"\" }\n}\n");
   EXPECT_THAT(refusal("a"), ::testing::HasSubstr("recursion"));
   EXPECT_THAT(refusal("v"), ::testing::HasSubstr("variable size"));
+  EXPECT_THAT(refusal("p"), ::testing::HasSubstr("through a pointer"));
   EXPECT_THROW(add("no graph"), Error);
 }
 

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <sstream>
 
 #include "blocks/builder.h"
 #include "blocks/foundation/error.h"
@@ -113,6 +115,24 @@ TEST_F(Package, SelfTestCountsTheVectorsThatDiffer) {
   vectors_[0].output.back() = static_cast<std::int8_t>(vectors_[0].output.back() ^ 1);
   vectors_[2].output.front() = static_cast<std::int8_t>(vectors_[2].output.front() ^ 64);
   EXPECT_THAT(run_on_host(write("package"), "gcc", kMain), HasSubstr("failed 2\n"));
+}
+
+// What runs is decided by the code alone: data name kernels by number.
+TEST_F(Package, CallsAndStoresNoFunctionPointers) {
+  const std::regex pointer(R"(\(\s*\*\s*\w*\s*\)\s*\()");                        // (*f)(
+  const std::regex member_call(R"((->|\.)\s*\w+\s*\()");                         // call->run(
+  const std::regex address(R"((=|,|\{|&)\s*(mcufit|sample_run)\w*_s8\s*[,}])");  // {mcufit_add_s8, ...}
+  for (const auto& [name, content] : contents(write("package"))) {
+    if (name == "manifest.json") continue;
+    std::istringstream lines(std::regex_replace(content, std::regex(R"(/\*[^*]*\*/)"), ""));
+    for (std::string line; std::getline(lines, line);) {
+      for (const std::regex* r : {&pointer, &member_call, &address})
+        EXPECT_FALSE(std::regex_search(line, *r)) << name << ": " << line;
+    }
+  }
+  EXPECT_TRUE(std::regex_search("  call->run(call->step);", member_call));
+  EXPECT_TRUE(std::regex_search("  void (*run)(const void *step);", pointer));
+  EXPECT_TRUE(std::regex_search("  {sample_run_add_s8, &sample_step1, 3},", address));
 }
 
 TEST_F(Package, HeadersServeCxx) {
