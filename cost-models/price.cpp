@@ -37,9 +37,14 @@ CodeSizes read_code_sizes(ObjectReader& reader) {
   };
   reader.dictionary("kernels", "the runtime, kernel by kernel",
                     [&](const std::string& name, ObjectReader& kernel) {
-                      s.kernels[name] = {bytes(kernel, "text_bytes", "machine code"),
-                                         bytes(kernel, "rodata_bytes", "read-only data"),
-                                         bytes(kernel, "stack_bytes", "deepest stack below its caller")};
+                      KernelCode& k = s.kernels[name];
+                      k.text_bytes = bytes(kernel, "text_bytes", "machine code");
+                      k.rodata_bytes = bytes(kernel, "rodata_bytes", "read-only data");
+                      k.stack_bytes = bytes(kernel, "stack_bytes", "deepest stack below its caller");
+                      kernel.dictionary("library", "what it needs of the compiler's library",
+                                        [&](const std::string& member, ObjectReader& entry) {
+                                          k.library[member] = bytes(entry, "text_bytes", "machine code");
+                                        });
                     });
   s.invoke_base_bytes = bytes(reader, "invoke_base_bytes", "the invoke function without calls");
   s.invoke_step_bytes = bytes(reader, "invoke_step_bytes", "each call in it");
@@ -51,8 +56,12 @@ CodeSizes read_code_sizes(ObjectReader& reader) {
 nlohmann::json to_json(const CodeSizes& s) {
   nlohmann::json kernels = nlohmann::json::object();
   for (const auto& [name, k] : s.kernels) {
-    kernels[name] = {
-        {"text_bytes", k.text_bytes}, {"rodata_bytes", k.rodata_bytes}, {"stack_bytes", k.stack_bytes}};
+    nlohmann::json library = nlohmann::json::object();
+    for (const auto& [member, bytes] : k.library) library[member] = {{"text_bytes", bytes}};
+    kernels[name] = {{"text_bytes", k.text_bytes},
+                     {"rodata_bytes", k.rodata_bytes},
+                     {"stack_bytes", k.stack_bytes},
+                     {"library", std::move(library)}};
   }
   return {{"core", s.core},
           {"compiler", s.compiler},
@@ -75,6 +84,23 @@ CodeSizesForTarget load_code_sizes(const Target& target) {
       !measured};
 }
 
+CodeCost price_code(const std::set<std::string, std::less<>>& kernels, std::int64_t calls,
+                    const CodeSizes& sizes) {
+  CodeCost cost{
+      .code_bytes = sizes.accessor_bytes + sizes.invoke_base_bytes + calls * sizes.invoke_step_bytes,
+      .stack_bytes = 0};
+  std::map<std::string, std::int64_t, std::less<>> library;
+  for (const std::string& kernel : kernels) {
+    const KernelCode& k = kernel_code(sizes, kernel);
+    cost.code_bytes += k.text_bytes + k.rodata_bytes;
+    cost.stack_bytes = std::max(cost.stack_bytes, k.stack_bytes);
+    library.insert(k.library.begin(), k.library.end());
+  }
+  for (const auto& [member, bytes] : library) cost.code_bytes += bytes;
+  cost.stack_bytes += sizes.invoke_stack_bytes;
+  return cost;
+}
+
 Cost price(const Graph& lowered, const CodeSizesForTarget& code) {
   Cost cost;
   cost.code_estimated = code.estimated;
@@ -87,17 +113,11 @@ Cost price(const Graph& lowered, const CodeSizesForTarget& code) {
     cost.flash.step_bytes += layout.step_bytes;
   }
   const auto calls = static_cast<std::int64_t>(called_nodes(lowered).size());
-  cost.flash.code_bytes =
-      code.sizes.accessor_bytes + code.sizes.invoke_base_bytes + calls * code.sizes.invoke_step_bytes;
-  std::int64_t deepest = 0;
-  for (const std::string& kernel : kernels_of(lowered)) {
-    const KernelCode& k = kernel_code(code.sizes, kernel);
-    cost.flash.code_bytes += k.text_bytes + k.rodata_bytes;
-    deepest = std::max(deepest, k.stack_bytes);
-  }
+  const CodeCost priced = price_code(kernels_of(lowered), calls, code.sizes);
+  cost.flash.code_bytes = priced.code_bytes;
   cost.plan = plan(lowered);
   cost.ram.arena_bytes = cost.plan.arena_bytes;
-  cost.ram.stack_bytes = code.sizes.invoke_stack_bytes + deepest;
+  cost.ram.stack_bytes = priced.stack_bytes;
   return cost;
 }
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 
 #include "blocks/footprint.h"
@@ -19,6 +20,9 @@ struct KernelCode {
   std::int64_t text_bytes = 0;
   std::int64_t rodata_bytes = 0;
   std::int64_t stack_bytes = 0;
+  // Members of the compiler's library that it needs (division and wide products where the core has none),
+  // with their bytes; a model gets each of them once.
+  std::map<std::string, std::int64_t, std::less<>> library;
 };
 
 // Measured sizes of the runtime for one core, compiler and set of flags; configs/code-sizes/<core>.json,
@@ -78,6 +82,14 @@ struct Cost {
 };
 
 Cost price(const Graph& lowered, const CodeSizesForTarget& code);
+
+// Code of a model with these kernels and so many calls, and its stack.
+struct CodeCost {
+  std::int64_t code_bytes = 0;
+  std::int64_t stack_bytes = 0;
+};
+CodeCost price_code(const std::set<std::string, std::less<>>& kernels, std::int64_t calls,
+                    const CodeSizes& sizes);
 
 // {"weights_bytes", "model_bytes", "flash_bytes", "arena_bytes", "ram_bytes", "stack_bytes", "macs", ...}
 nlohmann::json to_json(const Cost& cost);

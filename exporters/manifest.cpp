@@ -10,6 +10,7 @@
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/json_reader.h"
 #include "blocks/foundation/version.h"
+#include "cost-models/count.h"
 #include "cost-models/layout.h"
 
 namespace mcufit {
@@ -33,21 +34,29 @@ json to_json(const RamLedger& r) {
           {"ram_bytes", r.total()}};
 }
 
-json tensor(const Shape& shape, const Quantization& q) {
+json tensor(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id) {
+  const Shape& shape = graph.graph.node(id).shape;
+  const Quantization& q = graph.node(id).output;
   return {{"shape", {shape.height, shape.width, shape.channels}},
           {"bytes", shape.elements()},
+          {"offset", plan.placement(id).offset},
           {"scale", q.scale},
           {"zero_point", q.zero_point}};
 }
 
-json steps(const QuantizedGraph& graph, const std::string& name) {
+json steps(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
   json list = json::array();
   for (const NodeId id : called_nodes(graph.graph)) {
     const Node& node = graph.graph.node(id);
     list.push_back({{"node", id},
                     {"name", node.name},
+                    {"op", op_name(node.op)},
                     {"kernel", kernel_of(node).value()},
-                    {"symbol", fmt::format("{}_step{}", name, id)}});
+                    {"symbol", fmt::format("{}_step{}", name, id)},
+                    {"shape", {node.shape.height, node.shape.width, node.shape.channels}},
+                    {"macs", count_macs(graph.graph, id)},
+                    {"offset", plan.placement(id).offset},
+                    {"bytes", node.shape.elements()}});
   }
   return list;
 }
@@ -99,13 +108,44 @@ RamLedger read_ram(ObjectReader& r) {
   return ram;
 }
 
-std::int64_t read_tensor_bytes(ObjectReader& r) {
-  const auto shape = r.integers("shape", {1, 32767}, 3, 3, "height, width, channels");
+// With its size, which must be that of the shape.
+Shape read_shape(ObjectReader& r) {
+  const auto sides = r.integers("shape", {1, 32767}, 3, 3, "height, width, channels");
+  Shape shape;
+  if (sides.size() == 3)
+    shape = {static_cast<std::int32_t>(sides[0]), static_cast<std::int32_t>(sides[1]),
+             static_cast<std::int32_t>(sides[2])};
+  if (bytes(r, "bytes") != shape.elements()) r.problem("bytes", "is not the product of the shape");
+  return shape;
+}
+
+struct TensorPlace {
+  std::int64_t bytes = 0;
+  std::int64_t offset = 0;
+};
+
+TensorPlace read_tensor(ObjectReader& r) {
   r.number("scale", {}, "real = scale * (stored - zero_point)");
   r.integer("zero_point", {-128, 127}, "stored value of 0");
-  const std::int64_t elements = shape.size() == 3 ? shape[0] * shape[1] * shape[2] : 0;
-  if (bytes(r, "bytes") != elements) r.problem("bytes", "is not the product of the shape");
-  return elements;
+  return {.bytes = read_shape(r).elements(), .offset = bytes(r, "offset")};
+}
+
+ManifestStep read_step(ObjectReader& r) {
+  ManifestStep step;
+  step.node = static_cast<NodeId>(r.integer("node", {1, 1 << 20}, "number in the network"));
+  step.name = r.string("name", "the node's name");
+  step.op = r.string("op", "what it computes");
+  step.kernel = r.string("kernel", "the runtime's kernel");
+  r.string("symbol", "its constants");
+  step.macs = r.integer("macs", {0, std::int64_t{1} << 50}, "multiply-accumulates");
+  step.offset = bytes(r, "offset");
+  step.shape = read_shape(r);
+  step.bytes = step.shape.elements();
+  return step;
+}
+
+std::vector<ManifestStep> read_steps(ObjectReader& r) {
+  return r.objects<ManifestStep>("steps", 1, 1 << 20, "kernel calls in order", read_step);
 }
 
 void check_file(const fs::path& folder, const std::string& name, ObjectReader& entry) {
@@ -143,15 +183,15 @@ std::string emit_manifest(const PackageFiles& files, const QuantizedGraph& graph
       {"network", g.name},
       {"tool", {{"name", "mcufit"}, {"version", version()}, {"commit", commit()}}},
       {"target", to_json(request.target)},
-      {"input", tensor(g.input_shape(), graph.nodes.front().output)},
-      {"output", tensor(g.output_shape(), graph.nodes.back().output)},
+      {"input", tensor(graph, cost.plan, 0)},
+      {"output", tensor(graph, cost.plan, g.size() - 1)},
       {"symbols", {{"input", name + "_input"}, {"output", name + "_output"}, {"invoke", name + "_invoke"}}},
       {"macs", cost.macs},
       {"flash", to_json(cost.flash)},
       {"ram", to_json(cost.ram)},
       {"code_estimated", cost.code_estimated},
       {"plan", to_json(cost.plan)},
-      {"steps", steps(graph, name)},
+      {"steps", steps(graph, cost.plan, name)},
       {"files", std::move(list)},
       {"provenance", request.provenance == nullptr ? json() : *request.provenance}};
   return manifest.dump(2) + "\n";
@@ -170,8 +210,12 @@ Manifest read_manifest(const fs::path& folder) {
   manifest.name = whole.at("name").get<std::string>();
   check_package_name(manifest.name);
   manifest.target = Part(file, whole, "target").read<Target>(read_target);
-  manifest.input_bytes = Part(file, whole, "input").read<std::int64_t>(read_tensor_bytes);
-  manifest.output_bytes = Part(file, whole, "output").read<std::int64_t>(read_tensor_bytes);
+  const TensorPlace input = Part(file, whole, "input").read<TensorPlace>(read_tensor);
+  manifest.input_bytes = input.bytes;
+  manifest.input_offset = input.offset;
+  manifest.output_bytes = Part(file, whole, "output").read<TensorPlace>(read_tensor).bytes;
+  const json calls = {{"steps", {{"steps", whole.value("steps", json())}}}};
+  manifest.steps = Part(file, calls, "steps").read<std::vector<ManifestStep>>(read_steps);
   manifest.flash = Part(file, whole, "flash").read<FlashLedger>(read_flash);
   manifest.ram = Part(file, whole, "ram").read<RamLedger>(read_ram);
   const json wrapped = {{"files", {{"files", whole.value("files", json())}}}};

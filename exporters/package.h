@@ -44,10 +44,24 @@ struct PackageRequest {
 void write_package(const std::filesystem::path& folder, const QuantizedGraph& graph, const Cost& cost,
                    const PackageRequest& request);
 
+// One kernel call as manifest.json has it.
+struct ManifestStep {
+  NodeId node = 0;
+  std::string name;  // the node's: "stage1/expand"
+  std::string op;
+  std::string kernel;
+  Shape shape;  // of the output
+  std::int64_t macs = 0;
+  std::int64_t offset = 0;  // of the output, in the arena
+  std::int64_t bytes = 0;
+};
+
 // What manifest.json says that a validation needs.
 struct Manifest {
   std::string name;
   Target target;
+  std::vector<ManifestStep> steps;  // in order of execution
+  std::int64_t input_offset = 0;    // in the arena
   std::int64_t input_bytes = 0;
   std::int64_t output_bytes = 0;
   std::vector<std::string> sources;  // the .c files, sorted

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
@@ -78,11 +79,22 @@ void CallGraph::add(const std::filesystem::path& file) {
 const CallGraph::Function& CallGraph::find(std::string_view function) const {
   const auto found = functions_.find(function);
   if (found != functions_.end()) return found->second;
-  throw Error(
-      ExitCode::internal,
-      fmt::format("stack bound: {} is called but was not compiled with the package; on cores without a "
-                  "divider it comes from the compiler's library, whose size and stack are not measured yet",
-                  function));
+  throw Error(ExitCode::internal,
+              fmt::format("stack bound: {} is called but was not compiled with the package", function));
+}
+
+std::vector<std::string> CallGraph::missing() const {
+  std::set<std::string> missing;
+  for (const auto& [name, function] : functions_) {
+    for (const std::string& callee : function.callees) {
+      if (callee != kPointerCall && !functions_.contains(callee)) missing.insert(callee);
+    }
+  }
+  return {missing.begin(), missing.end()};
+}
+
+void CallGraph::add_leaf(const std::string& function, std::int64_t stack_bytes) {
+  functions_[function] = {.frame_bytes = stack_bytes, .bounded = true, .callees = {}};
 }
 
 std::int64_t CallGraph::deepest(const std::string& name, std::vector<std::string>& path) const {

@@ -17,6 +17,12 @@ class CallGraph {
   // Adds a .ci file. Throws Error(input) if it is none.
   void add(const std::filesystem::path& file);
 
+  // Functions that are called but were not added: those of the compiler's library.
+  std::vector<std::string> missing() const;
+
+  // Adds a function of which no more than its stack is known.
+  void add_leaf(const std::string& function, std::int64_t stack_bytes);
+
   // The deepest stack of `function` and all it calls, its own frame included. Throws Error(internal) naming
   // the function where there is no bound: recursion, a frame of variable size, a call through a pointer, or a
   // callee that was not added.

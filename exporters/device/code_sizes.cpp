@@ -7,12 +7,12 @@
 
 #include "blocks/builder.h"
 #include "blocks/foundation/error.h"
-#include "blocks/foundation/subprocess.h"
 #include "blocks/foundation/text.h"
 #include "blocks/lower.h"
 #include "cost-models/layout.h"
 #include "exporters/c_emitter.h"
 #include "exporters/device/call_graph.h"
+#include "exporters/device/compiler_library.h"
 #include "exporters/device/device.h"
 #include "exporters/device/toolchain.h"
 #include "exporters/scratch_folder.h"
@@ -74,18 +74,10 @@ QuantizedGraph two_layers() {
   return with_zeros(b.finish());
 }
 
-// Bytes of an object's sections, as `arm-none-eabi-size -A` lists them.
-std::map<std::string, std::int64_t> sections_of(const fs::path& object) {
-  Command command;
-  command.program = "arm-none-eabi-size";
-  command.arguments = {"-A", object.string()};
-  const Finished finished = run(command);
-  if (finished.exit_code != 0) {
-    throw Error(ExitCode::internal,
-                fmt::format("{}: arm-none-eabi-size failed: {}", object.string(), finished.err));
-  }
+// Bytes of an object's sections, as `size -A` lists them.
+std::map<std::string, std::int64_t> sections_of(const Toolchain& toolchain, const std::string& object) {
   std::map<std::string, std::int64_t> sections;
-  std::istringstream lines(finished.out);
+  std::istringstream lines(toolchain.run_tool("size", {"-A", object}));
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
     std::string name;
@@ -118,7 +110,8 @@ struct Compiled {
   }
 };
 
-Compiled compile(const QuantizedGraph& graph, const Target& target, const Toolchain& toolchain) {
+Compiled compile(const QuantizedGraph& graph, const Target& target, const Toolchain& toolchain,
+                 const CompilerLibrary& library) {
   Cost cost;
   cost.plan = plan(graph.graph);
   PackageRequest request;
@@ -134,9 +127,11 @@ Compiled compile(const QuantizedGraph& graph, const Target& target, const Toolch
     const bool is_kernel = stem.starts_with("mcufit_");  // the same in every package, so once is enough
     if (!is_kernel || !fs::exists(toolchain.folder() / (stem + ".o")))
       toolchain.compile(package / source, stem);
-    compiled.objects[stem] = sections_of(toolchain.folder() / (stem + ".o"));
+    compiled.objects[stem] = sections_of(toolchain, stem + ".o");
     compiled.calls.add(toolchain.folder() / (stem + ".ci"));
   }
+  for (const std::string& symbol : compiled.calls.missing())
+    compiled.calls.add_leaf(symbol, library.stack_bound(symbol));
   return compiled;
 }
 
@@ -163,13 +158,20 @@ CodeSizes sizes_of(const Compiled& c, const Compiled& longer, std::int64_t dispa
 }
 
 // The adapter through which the list of calls reaches a kernel counts as the kernel's, and so does its call.
-KernelCode kernel_code(const Compiled& c, std::string_view kernel, std::int64_t dispatch) {
+KernelCode kernel_code(const Compiled& c, std::string_view kernel, std::int64_t dispatch,
+                       const Toolchain& toolchain, const CompilerLibrary& library) {
   const std::string name(kName);
+  CallGraph alone;
+  alone.add(toolchain.folder() / fmt::format("mcufit_{}.ci", kernel));
+  std::map<std::string, std::int64_t, std::less<>> members;
+  for (const std::string& member : library.members_for(alone.missing()))
+    members[member] = library.bytes(member);
   const std::string adapter = adapter_name(name, kernel);
   const auto& sections = c.objects.at(fmt::format("mcufit_{}", kernel));
   return {.text_bytes = sum_of(sections, ".text") + c.section(name + "_steps", ".text." + adapter) + dispatch,
           .rodata_bytes = sum_of(sections, ".rodata"),
-          .stack_bytes = c.calls.stack_bound(fmt::format("{}_steps.c:{}", name, adapter))};
+          .stack_bytes = c.calls.stack_bound(fmt::format("{}_steps.c:{}", name, adapter)),
+          .library = std::move(members)};
 }
 
 // What price() charges for it must be what the compiler made of it, or the law is wrong.
@@ -196,17 +198,22 @@ void check_law(const CodeSizes& sizes, const Compiled& c) {
 
 CodeSizes measure_code_sizes(const Target& target) {
   const ScratchFolder scratch(fs::temp_directory_path());
-  const Toolchain toolchain(target, scratch.path());
-  const Compiled base = compile(network(0), target, toolchain);
-  const std::int64_t dispatch = dispatch_bytes(base, compile(one_layer(), target, toolchain));
-  CodeSizes sizes = sizes_of(base, compile(network(1), target, toolchain), dispatch);
-  for (const std::string& kernel : base.kernels) sizes.kernels[kernel] = kernel_code(base, kernel, dispatch);
+  const Toolchain toolchain(find_device(target.core), target, scratch.path());
+  const CompilerLibrary library(toolchain);
+  const auto compiled = [&](const QuantizedGraph& graph) {
+    return compile(graph, target, toolchain, library);
+  };
+  const Compiled base = compiled(network(0));
+  const std::int64_t dispatch = dispatch_bytes(base, compiled(one_layer()));
+  CodeSizes sizes = sizes_of(base, compiled(network(1)), dispatch);
+  for (const std::string& kernel : base.kernels)
+    sizes.kernels[kernel] = kernel_code(base, kernel, dispatch, toolchain, library);
   sizes.core = target.core;
   sizes.compiler = toolchain.compiler();
   sizes.flags = join(toolchain.flags(), " ");
   for (const QuantizedGraph& graph :
        {network(0), network(1), network(20), network(300), one_layer(), two_layers()}) {
-    check_law(sizes, compile(graph, target, toolchain));
+    check_law(sizes, compiled(graph));
   }
   return sizes;
 }

@@ -6,11 +6,13 @@
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "cost-models/price.h"
+#include "exporters/device/devices.h"
 #include "exporters/package.h"
 
 namespace mcufit {
@@ -25,9 +27,10 @@ struct LinkedSizes {
       sections;  // every input section of the package's objects, by "object(section)"
 };
 
-// Reads a GNU ld map of a package built with -ffunction-sections -fdata-sections. Throws Error(input) if it
-// is no map.
-LinkedSizes read_map(const std::filesystem::path& map_file, const Manifest& manifest);
+// Reads a GNU ld map of a package built with -ffunction-sections -fdata-sections. Members of the compiler's
+// library that the package needs count as its code. Throws Error(input) if it is no map.
+LinkedSizes read_map(const std::filesystem::path& map_file, const Manifest& manifest,
+                     const std::set<std::string, std::less<>>& library = {});
 
 // Where a device first differed from the judge.
 struct Mismatch {
@@ -40,6 +43,8 @@ struct Mismatch {
 // What a run on a device showed.
 struct DeviceReport {
   std::string device;  // "mps2-an386 (QEMU 7.2.x)"
+  std::string core;    // "cortex-m4", or "host"
+  std::string counts;  // what the following numbers count: "instructions"; empty where nothing is counted
   std::string compiler;
   std::int64_t samples = 0;
   std::optional<Mismatch> first_mismatch;
@@ -53,21 +58,32 @@ struct DeviceReport {
   LinkedSizes linked;
 };
 
+// What the ledgers of a package are on a device: as its manifest says on its target's core; on others with
+// the code size table of that core, where there is one.
+struct Prediction {
+  FlashLedger flash;
+  RamLedger ram;
+};
+Prediction predict(const Manifest& manifest, const Device& device);
+
 nlohmann::json to_json(const LinkedSizes& linked);
 nlohmann::json to_json(const DeviceReport& report);
 
-// The emulated board for a core: "cortex-m4" is QEMU's mps2-an386. Empty when there is none yet.
-std::optional<std::string> board_for(const Target& target);
+// How to run a package.
+struct RunRequest {
+  std::filesystem::path package;
+  std::filesystem::path work;  // keeps the firmware, map and log
+  std::string device;          // a name of devices(); empty: the core of the package's target
+};
 
-// Builds the package with arm-none-eabi-gcc under a linker script with the target's flash and RAM sizes, runs
-// it on the emulator with every sample and compares with the expected outputs. `work` keeps the firmware, map
-// and log. Throws Error(device_not_found) naming the missing program and its Debian package,
-// Error(constraint_not_met) when it does not link into the target's sizes, Error(device_protocol) when the
-// firmware did not answer as it should.
-DeviceReport validate(const std::filesystem::path& package, std::span<const TestVector> samples,
-                      const std::filesystem::path& work);
+// Builds the package for the device under a linker script with the flash and RAM sizes of its target (on
+// another core than the target's: of the emulated board), runs it with every sample and compares with the
+// expected outputs. Throws Error(device_not_found) naming the missing program and its Debian package,
+// Error(constraint_not_met) when it does not link into those sizes, Error(device_protocol) when the firmware
+// did not answer as it should.
+DeviceReport validate(const RunRequest& request, std::span<const TestVector> samples);
 
-// Compiles the runtime for a target alone and measures it: configs/code-sizes/<core>.json.
+// Compiles the runtime for a target's core alone and measures it: configs/code-sizes/<core>.json.
 CodeSizes measure_code_sizes(const Target& target);
 
 }  // namespace mcufit

@@ -6,6 +6,7 @@
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "exporters/device/call_graph.h"
+#include "exporters/device/compiler_library.h"
 #include "exporters/device/toolchain.h"
 #include "exporters/embedded_files.h"
 
@@ -14,33 +15,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMiB = 1 << 20;
-
-// The flags keep gcc from calling memcpy and memset, which are not there, and allow calls from the scratch
-// memory.
-const std::vector<std::string> kFirmwareFlags{"-ffreestanding", "-fno-tree-loop-distribute-patterns",
-                                              "-mlong-calls"};
 constexpr std::string_view kFirmwarePrefix = "mcufit_";  // no package's name starts so
+constexpr int kFirmwareVersion = 2;
 
-void check_memories(const Target& target, const Board& board) {
-  if (target.flash_bytes <= board.flash_bytes && target.ram_bytes <= board.ram_bytes) return;
+void check_memories(const Target& target, const Device& device) {
+  if (target.flash_bytes <= device.flash.bytes && target.ram_bytes <= device.ram.bytes) return;
   throw Error(ExitCode::input,
               fmt::format("target {}: found {} bytes of flash and {} of RAM; the emulated {} has {} and {}",
-                          target.name, target.flash_bytes, target.ram_bytes, board.machine, board.flash_bytes,
-                          board.ram_bytes));
+                          target.name, target.flash_bytes, target.ram_bytes, device.board, device.flash.bytes,
+                          device.ram.bytes));
 }
 
-std::string memories(const Target& target, const Board& board) {
+std::string memories(const Target& target, const Device& device) {
   return fmt::format(
       "MEMORY {{\n"
       "  FLASH (rx) : ORIGIN = {:#x}, LENGTH = {}\n"
       "  RAM (rwx) : ORIGIN = {:#x}, LENGTH = {}\n"
       "  SCRATCH (rwx) : ORIGIN = {:#x}, LENGTH = {}\n}}\n",
-      board.flash_origin, target.flash_bytes, board.ram_origin, target.ram_bytes, board.scratch_origin,
-      board.scratch_bytes);
+      device.flash.origin, target.flash_bytes, device.ram.origin, target.ram_bytes, device.scratch.origin,
+      device.scratch.bytes);
 }
 
-std::string linker_script(const Manifest& manifest, const Board& board, std::int64_t stack_bound) {
+std::string linker_script(const Manifest& manifest, const Target& limits, const Device& device,
+                          std::int64_t stack_bound) {
   return fmt::format(
       "/* SPDX-License-Identifier: Apache-2.0 */\n"
       "/* {0} on {1}: the target's flash and RAM hold the model, the firmware has memory of its own. */\n"
@@ -66,16 +63,29 @@ std::string linker_script(const Manifest& manifest, const Board& board, std::int
       "ASSERT(SIZEOF(.model_data) == 0, \"the model has initialised data, which no package may have\")\n"
       "ASSERT(model_stack_top >= model_stack_low + {4}, \"mcufit: arena and stack of {4} bytes exceed the "
       "RAM\")\n",
-      manifest.name, manifest.target.name, memories(manifest.target, board), kFirmwarePrefix, stack_bound);
+      manifest.name, limits.name, memories(limits, device), kFirmwarePrefix, stack_bound);
+}
+
+// Where each call's output lies, as the firmware's initialisers.
+std::string places(const Manifest& manifest) {
+  std::string text;
+  for (const ManifestStep& step : manifest.steps)
+    text += fmt::format("{{{}, {}}}, ", step.offset, step.bytes);
+  return text;
 }
 
 std::string glue(const Manifest& manifest, std::int64_t samples) {
   return fmt::format(
       "/* SPDX-License-Identifier: Apache-2.0 */\n"
-      "#include \"{0}.h\"\n\n"
+      "#include \"{0}.h\"\n#include \"{0}_steps.h\"\n\n"
+      "#define MODEL_FIRMWARE {5}\n"
       "#define MODEL_INPUT {0}_input\n#define MODEL_OUTPUT {0}_output\n#define MODEL_INVOKE {0}_invoke\n"
-      "#define MODEL_INPUT_BYTES {1}U\n#define MODEL_OUTPUT_BYTES {2}U\n#define MODEL_SAMPLES {3}U\n",
-      manifest.name, manifest.input_bytes, manifest.output_bytes, samples);
+      "#define MODEL_INPUT_BYTES {1}U\n#define MODEL_OUTPUT_BYTES {2}U\n#define MODEL_SAMPLES {3}U\n"
+      "#define MODEL_RUN {0}_run\n#define MODEL_STEPS {0}_calls\n#define MODEL_CALLS {6}U\n"
+      "#define MODEL_ARENA ({0}_input() - {7})\n"
+      "#define MODEL_PLACES {4}\n",
+      manifest.name, manifest.input_bytes, manifest.output_bytes, samples, places(manifest), kFirmwareVersion,
+      manifest.steps.size(), manifest.input_offset);
 }
 
 std::string stem_of(std::string_view file) { return std::string(file.substr(0, file.rfind('.'))); }
@@ -87,56 +97,65 @@ std::vector<std::string> compile_package(const fs::path& package, const Manifest
   for (const std::string& source : manifest.sources) {
     const std::string stem = stem_of(source);
     toolchain.compile(package / source, stem);
-    calls.add(toolchain.folder() / (stem + ".ci"));
+    if (toolchain.device().call_graph) calls.add(toolchain.folder() / (stem + ".ci"));
     objects.push_back(stem + ".o");
   }
   return objects;
 }
 
-std::vector<std::string> compile_firmware(const fs::path& package, const Toolchain& toolchain) {
-  std::vector<std::string> flags = kFirmwareFlags;
+std::vector<std::string> compile_firmware(const fs::path& package, Firmware firmware,
+                                          const Toolchain& toolchain) {
+  std::vector<std::string> flags = toolchain.device().firmware_flags;
   flags.insert(flags.end(), {"-I.", "-I" + package.string()});
   for (const EmbeddedFile& file : firmware_files()) write_file(toolchain.folder() / file.name, file.content);
+  std::vector<std::string> sources = toolchain.device().firmware;
+  sources.emplace_back(firmware == Firmware::samples ? "fw_main.c" : "fw_layers.c");
   std::vector<std::string> objects;
-  for (const EmbeddedFile& file : firmware_files()) {
-    if (!file.name.ends_with(".c")) continue;
-    const std::string stem = std::string(kFirmwarePrefix) + stem_of(file.name);
-    toolchain.compile(std::string(file.name), stem, flags);
+  for (const std::string& source : sources) {
+    const std::string stem = std::string(kFirmwarePrefix) + stem_of(source);
+    toolchain.compile(source, stem, flags);
     objects.push_back(stem + ".o");
   }
   return objects;
+}
+
+// The stack of the compiler's library joins the call graph.
+std::set<std::string, std::less<>> add_library(const Toolchain& toolchain, CallGraph& calls) {
+  const std::vector<std::string> missing = calls.missing();
+  if (missing.empty()) return {};
+  const CompilerLibrary library(toolchain);
+  for (const std::string& symbol : missing) {
+    if (library.defines(symbol)) calls.add_leaf(symbol, library.stack_bound(symbol));
+  }
+  return library.members_for(missing);
 }
 
 }  // namespace
 
-const Board* find_board(const Target& target) {
-  static constexpr Board kBoards[] = {
-      {"cortex-m3", "mps2-an385", 0, 4 * kMiB, 0x20000000, 4 * kMiB, 0x21000000, 16 * kMiB},
-      {"cortex-m4", "mps2-an386", 0, 4 * kMiB, 0x20000000, 4 * kMiB, 0x21000000, 16 * kMiB},
-      {"cortex-m7", "mps2-an500", 0, 4 * kMiB, 0x20000000, 4 * kMiB, 0x60000000, 16 * kMiB},
-  };
-  for (const Board& board : kBoards) {
-    if (board.core == target.core) return &board;
-  }
-  return nullptr;
-}
-
-Image build_image(const fs::path& package, const Manifest& manifest, const Board& board, std::int64_t samples,
-                  const fs::path& work) {
-  check_memories(manifest.target, board);
+Image build_image(const fs::path& package, const Manifest& manifest, const Device& device,
+                  const Target& limits, Firmware firmware, std::int64_t samples, const fs::path& work) {
+  if (device.has_memories()) check_memories(limits, device);
   const fs::path sources = fs::absolute(package);
-  const Toolchain toolchain(manifest.target, work);
+  const Toolchain toolchain(device, limits, work);
   CallGraph calls;
+  Image image{.elf = "firmware.elf",
+              .map = "firmware.map",
+              .compiler = toolchain.compiler(),
+              .stack_bound_bytes = std::nullopt,
+              .library = {}};
   std::vector<std::string> objects = compile_package(sources, manifest, toolchain, calls);
-  const std::int64_t stack_bound = calls.stack_bound(manifest.name + "_invoke");
+  if (device.call_graph) {
+    image.library = add_library(toolchain, calls);
+    image.stack_bound_bytes = calls.stack_bound(manifest.name + "_invoke");
+  }
   write_file(work / "mcufit_fw_model.h", glue(manifest, samples));
-  for (std::string& object : compile_firmware(sources, toolchain)) objects.push_back(std::move(object));
-  write_file(work / "firmware.ld", linker_script(manifest, board, stack_bound));
-  toolchain.link(objects, "firmware.ld", "firmware");
-  return {.elf = "firmware.elf",
-          .map = "firmware.map",
-          .compiler = toolchain.compiler(),
-          .stack_bound_bytes = stack_bound};
+  for (std::string& object : compile_firmware(sources, firmware, toolchain))
+    objects.push_back(std::move(object));
+  const std::string script = device.has_memories() ? "firmware.ld" : "";
+  if (!script.empty())
+    write_file(work / script, linker_script(manifest, limits, device, image.stack_bound_bytes.value_or(0)));
+  toolchain.link(objects, script, "firmware");
+  return image;
 }
 
 }  // namespace mcufit

@@ -3,38 +3,34 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <set>
 #include <string>
 
+#include "exporters/device/devices.h"
 #include "exporters/package.h"
 
 namespace mcufit {
 
-// An emulated board: its name in QEMU and where its memories lie. The firmware lives in the scratch memory,
-// so that the target's flash and RAM hold the model alone.
-struct Board {
-  std::string_view core;
-  std::string_view machine;
-  std::int64_t flash_origin = 0;
-  std::int64_t flash_bytes = 0;
-  std::int64_t ram_origin = 0;
-  std::int64_t ram_bytes = 0;
-  std::int64_t scratch_origin = 0;
-  std::int64_t scratch_bytes = 0;
+// The firmware's main programs.
+enum class Firmware {
+  samples,  // runs every sample and measures the whole: fw_main.c
+  layers,   // runs the first sample call by call: fw_layers.c
 };
 
-// Null when no board with this core is emulated yet.
-const Board* find_board(const Target& target);
-
-// A program for a board: a package and the firmware that runs it.
+// A program for a device: a package and the firmware that runs it.
 struct Image {
   std::string elf;  // in the work folder
   std::string map;
   std::string compiler;
-  std::int64_t stack_bound_bytes = 0;  // of <name>_invoke()
+  std::optional<std::int64_t> stack_bound_bytes;  // of <name>_invoke(); none where there is no call graph
+  std::set<std::string, std::less<>> library;     // members of the compiler's library that the package needs
 };
 
-// Compiles and links into `work`. The image reads `samples` samples. Throws as validate() does.
-Image build_image(const std::filesystem::path& package, const Manifest& manifest, const Board& board,
-                  std::int64_t samples, const std::filesystem::path& work);
+// Compiles and links into `work`. The image reads `samples` samples; the linker holds the model to the
+// target's flash and RAM. Throws as validate() does.
+Image build_image(const std::filesystem::path& package, const Manifest& manifest, const Device& device,
+                  const Target& limits, Firmware firmware, std::int64_t samples,
+                  const std::filesystem::path& work);
 
 }  // namespace mcufit

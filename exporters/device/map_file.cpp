@@ -45,7 +45,8 @@ std::optional<Placed> placed(const std::string& section, std::istringstream& res
 // Reads the map line by line and keeps what a package's object holds.
 class MapReader {
  public:
-  explicit MapReader(const Manifest& manifest) : manifest_(manifest) {}
+  MapReader(const Manifest& manifest, const std::set<std::string, std::less<>>& library)
+      : manifest_(manifest), library_(library) {}
 
   void read_line(const std::string& line) {
     if (line.empty()) return;
@@ -73,7 +74,10 @@ class MapReader {
   const LinkedSizes& sizes() const { return sizes_; }
 
  private:
+  // "model.o", or "libgcc.a(_divsi3.o)".
   bool is_ours(const std::string& object) const {
+    if (object.starts_with("libgcc.a(") && object.ends_with(")"))
+      return library_.contains(object.substr(9, object.size() - 10));
     if (!object.ends_with(".o")) return false;
     const std::string source = object.substr(0, object.size() - 1) + "c";
     return std::binary_search(manifest_.sources.begin(), manifest_.sources.end(), source);
@@ -122,6 +126,7 @@ class MapReader {
   }
 
   const Manifest& manifest_;
+  const std::set<std::string, std::less<>>& library_;
   LinkedSizes sizes_;
   std::string pending_;    // a section's name that stood alone on its line
   std::int64_t fill_ = 0;  // since the last section
@@ -129,9 +134,10 @@ class MapReader {
 
 }  // namespace
 
-LinkedSizes read_map(const std::filesystem::path& map_file, const Manifest& manifest) {
+LinkedSizes read_map(const std::filesystem::path& map_file, const Manifest& manifest,
+                     const std::set<std::string, std::less<>>& library) {
   std::istringstream lines(read_file(map_file));
-  MapReader reader(manifest);
+  MapReader reader(manifest, library);
   bool started = false;
   for (std::string line; std::getline(lines, line);) {
     if (started) reader.read_line(line);

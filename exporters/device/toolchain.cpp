@@ -11,20 +11,10 @@
 namespace mcufit {
 namespace {
 
-constexpr std::string_view kCompiler = "arm-none-eabi-gcc";
-constexpr std::string_view kCompilerPackage = "gcc-arm-none-eabi";
-
-std::vector<std::string> flags_for(const Target& target) {
-  std::vector<std::string> flags{"-mcpu=" + target.core, "-mthumb"};
-  if (target.fpu) {
-    const bool has_v5 = target.core == "cortex-m7" || target.core == "cortex-m33";
-    flags.emplace_back("-mfloat-abi=hard");
-    flags.emplace_back(target.core == "cortex-m4" ? "-mfpu=fpv4-sp-d16"
-                       : has_v5                   ? "-mfpu=fpv5-sp-d16"
-                                                  : "-mfpu=auto");
-  } else {
-    flags.emplace_back("-mfloat-abi=soft");
-  }
+std::vector<std::string> flags_for(const Device& device, const Target& target) {
+  std::vector<std::string> flags = device.flags;
+  const std::vector<std::string>& abi = target.fpu ? device.fpu_flags : device.no_fpu_flags;
+  flags.insert(flags.end(), abi.begin(), abi.end());
   for (const char* flag : {"-std=c99", "-O2", "-ffunction-sections", "-fdata-sections", "-fno-lto", "-Wall",
                            "-Wextra", "-Wconversion", "-Wshadow", "-Werror"}) {
     flags.emplace_back(flag);
@@ -39,40 +29,35 @@ bool does_not_fit(const std::string& message) {
   return false;
 }
 
-Finished run_compiler(std::vector<std::string> arguments, const std::filesystem::path& folder) {
+Finished run_program(const std::string& program, std::vector<std::string> arguments,
+                     const std::filesystem::path& folder) {
   Command command;
-  command.program = kCompiler;
+  command.program = program;
   command.arguments = std::move(arguments);
   command.folder = folder;
   return run(command);
 }
 
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
 }  // namespace
 
-void require_program(std::string_view program, std::string_view debian_package) {
-  if (find_program(program)) return;
-  throw Error(ExitCode::device_not_found,
-              fmt::format("{}: no such program in PATH; on Debian `apt-get install {}` brings it", program,
-                          debian_package));
-}
-
-Toolchain::Toolchain(const Target& target, std::filesystem::path folder)
-    : folder_(std::move(folder)), flags_(flags_for(target)) {
-  require_program(kCompiler, kCompilerPackage);
-  std::string version = run_compiler({"-dumpfullversion"}, {}).out;
-  while (!version.empty() && version.back() == '\n') version.pop_back();
-  compiler_ = fmt::format("{} {}", kCompiler, version);
+Toolchain::Toolchain(const Device& device, const Target& target, std::filesystem::path folder)
+    : device_(device), folder_(std::move(folder)), flags_(flags_for(device, target)) {
+  require_program(device.compiler);
+  const std::string& program = device.compiler.name;
+  const Finished full = run_program(program, {"-dumpfullversion"}, {});
+  const Finished version = full.exit_code == 0 ? full : run_program(program, {"-dumpversion"}, {});
+  compiler_ = fmt::format("{} {}", program, first_line(version.out));
 }
 
 void Toolchain::compile(const std::filesystem::path& source, const std::string& stem,
                         const std::vector<std::string>& more_flags) const {
   std::vector<std::string> arguments = flags_;
   arguments.insert(arguments.end(), more_flags.begin(), more_flags.end());
-  for (const std::string& argument : {std::string("-fcallgraph-info=su"), std::string("-c"), source.string(),
-                                      std::string("-o"), stem + ".o"}) {
-    arguments.push_back(argument);
-  }
-  const Finished finished = run_compiler(std::move(arguments), folder_);
+  if (device_.call_graph) arguments.emplace_back("-fcallgraph-info=su");
+  arguments.insert(arguments.end(), {"-c", source.string(), "-o", stem + ".o"});
+  const Finished finished = run_program(device_.compiler.name, std::move(arguments), folder_);
   if (finished.exit_code == 0) return;
   throw Error(ExitCode::internal,
               fmt::format("{}: {} refused it:\n{}", source.string(), compiler_, finished.err));
@@ -81,13 +66,11 @@ void Toolchain::compile(const std::filesystem::path& source, const std::string& 
 void Toolchain::link(const std::vector<std::string>& objects, const std::string& script,
                      const std::string& stem) const {
   std::vector<std::string> arguments = flags_;
-  for (const std::string& argument :
-       {std::string("-nostdlib"), std::string("-Wl,--gc-sections"), "-Wl,-Map=" + stem + ".map",
-        "-Wl,-T," + script, std::string("-o"), stem + ".elf"}) {
-    arguments.push_back(argument);
-  }
+  arguments.insert(arguments.end(), {"-Wl,--gc-sections", "-Wl,-Map=" + stem + ".map", "-o", stem + ".elf"});
+  arguments.insert(arguments.end(), device_.link_flags.begin(), device_.link_flags.end());
   arguments.insert(arguments.end(), objects.begin(), objects.end());
-  const Finished finished = run_compiler(std::move(arguments), folder_);
+  if (!script.empty()) arguments.insert(arguments.end(), {"-nostdlib", "-Wl,-T," + script, "-lgcc"});
+  const Finished finished = run_program(device_.compiler.name, std::move(arguments), folder_);
   if (finished.exit_code == 0) return;
   if (does_not_fit(finished.err)) {
     throw Error(
@@ -95,10 +78,23 @@ void Toolchain::link(const std::vector<std::string>& objects, const std::string&
         fmt::format(
             "{}: the model does not fit the target's memories; the linker said:\n{}try a smaller network or "
             "a larger target",
-            (folder_ / script).string(), finished.err));
+            (folder_ / stem).string(), finished.err));
   }
   throw Error(ExitCode::internal,
-              fmt::format("{}: linking failed:\n{}", (folder_ / script).string(), finished.err));
+              fmt::format("{}: linking failed:\n{}", (folder_ / stem).string(), finished.err));
+}
+
+std::string Toolchain::run_tool(std::string_view tool, std::vector<std::string> arguments) const {
+  const std::string program = fmt::format("{}{}", device_.tools, tool);
+  const Finished finished = run_program(program, std::move(arguments), folder_);
+  if (finished.exit_code == 0) return finished.out;
+  throw Error(ExitCode::internal, fmt::format("{} failed: {}", program, finished.err));
+}
+
+std::filesystem::path Toolchain::compiler_library() const {
+  std::vector<std::string> arguments = flags_;
+  arguments.emplace_back("-print-libgcc-file-name");
+  return first_line(run_program(device_.compiler.name, std::move(arguments), folder_).out);
 }
 
 }  // namespace mcufit

@@ -107,10 +107,13 @@ std::string describe(const DeviceReport& d) {
                         d.first_mismatch->sample, d.first_mismatch->index, d.first_mismatch->expected,
                         d.first_mismatch->found)
           : "every byte equal to the integer interpreter's";
-  return fmt::format(
-      "{}: {} samples, {}\n  {} to {} instructions per inference; stack: {} bytes used, bound {}\n", d.device,
-      d.samples, verdict, with_separators(d.instructions_least),
-      with_separators(d.instructions_per_inference), d.stack_bytes, d.stack_bound_bytes);
+  const std::string counted =
+      d.counts.empty()
+          ? ""
+          : fmt::format("  {} to {} {} per inference; stack: {} bytes used, bound {}\n",
+                        with_separators(d.instructions_least), with_separators(d.instructions_per_inference),
+                        d.counts, d.stack_bytes, d.stack_bound_bytes);
+  return fmt::format("{}: {} samples, {}\n", d.device, d.samples, verdict) + counted;
 }
 
 std::string ledger_table(const FlashLedger& flash, const RamLedger& ram, const DeviceReport* device) {

@@ -272,7 +272,7 @@ void package_winner(SearchResult& result, const QuantizedGraph& graph,
 void validate_winner(SearchResult& result, const std::vector<TestVector>& vectors, const Samples& test,
                      Progress& progress) {
   try {
-    result.device = validate(result.package, vectors, result.folder / "device");
+    result.device = validate({result.package, result.folder / "device", ""}, vectors);
   } catch (const Error& error) {
     if (error.code() != ExitCode::device_not_found) throw;
     result.not_validated = error.what();
@@ -298,7 +298,7 @@ void measure_others(SearchResult& result, const Samples& test, const Samples& ra
     const fs::path folder = trial_folder(result.folder, c.trial);
     write_package(folder / "package", graph, c.member.cost,
                   {fmt::format("trial{}", c.trial.number), result.target, vectors, nullptr});
-    const DeviceReport report = validate(folder / "package", vectors, folder / "device");
+    const DeviceReport report = validate({folder / "package", folder / "device", ""}, vectors);
     c.instructions_per_inference = report.instructions_per_inference;
     progress.say(fmt::format("trial {:>2}  {} instructions per inference", c.trial.number,
                              with_separators(report.instructions_per_inference)));

@@ -12,6 +12,7 @@
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/subprocess.h"
+#include "exporters/device/devices.h"
 #include "tests/exporters/sample_network.h"
 #include "tests/random_seed.h"
 
@@ -20,12 +21,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The reason why nothing can be emulated here, or "".
-std::string missing_program() {
-  for (const char* program : {"arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm"}) {
-    if (!find_program(program)) return std::string(program) + " is not installed";
-  }
-  return "";
+// The reason why nothing can be run on a device here, or "".
+std::string reason_against(const std::string& device) {
+  const auto missing = missing_program(find_device(device));
+  return missing ? missing->name + " is not installed" : "";
 }
 
 // Bytes that lie in any tensor of the plan.
@@ -36,13 +35,6 @@ std::int64_t tensor_bytes(const MemoryPlan& plan) {
   }
   return std::count(covered.begin(), covered.end(), true);
 }
-
-struct Core {
-  const char* name;
-  bool fpu;
-};
-
-void PrintTo(const Core& core, std::ostream* out) { *out << core.name; }
 
 std::string message_of(ExitCode code, const std::function<void()>& action) {
   try {
@@ -55,10 +47,10 @@ std::string message_of(ExitCode code, const std::function<void()>& action) {
   return "";
 }
 
-class Device : public ::testing::Test {
+class DeviceRun : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (const std::string reason = missing_program(); !reason.empty()) GTEST_SKIP() << reason;
+    if (const std::string reason = reason_against("cortex-m4"); !reason.empty()) GTEST_SKIP() << reason;
   }
 
   Cost write(const Target& target, const CodeSizesForTarget& code) {
@@ -67,8 +59,8 @@ class Device : public ::testing::Test {
     return cost;
   }
 
-  DeviceReport run_it(const std::string& work = "work") {
-    return validate(package(), vectors_, folder_.path() / work);
+  DeviceReport run_it(const std::string& work = "work", const std::string& device = "") {
+    return validate({package(), folder_.path() / work, device}, vectors_);
   }
   fs::path package() const { return folder_.path() / "package"; }
 
@@ -77,11 +69,16 @@ class Device : public ::testing::Test {
   TestFolder folder_;
 };
 
-class EmulatedCore : public Device, public ::testing::WithParamInterface<Core> {};
+class EmulatedCore : public DeviceRun, public ::testing::WithParamInterface<std::string> {
+ protected:
+  void SetUp() override {
+    if (const std::string reason = reason_against(GetParam()); !reason.empty()) GTEST_SKIP() << reason;
+  }
+};
 
 TEST_P(EmulatedCore, GivesTheInterpretersBytesAndThePredictedLedger) {
   MCUFIT_TRACE_SEED();
-  const Target target = sample_target(GetParam().name, GetParam().fpu);
+  const Target target = sample_target(GetParam(), find_device(GetParam()).fpu);
   CodeSizesForTarget code;
   code.sizes = measure_code_sizes(target);
   const Cost cost = write(target, code);
@@ -103,7 +100,7 @@ TEST_P(EmulatedCore, GivesTheInterpretersBytesAndThePredictedLedger) {
   EXPECT_EQ(to_json(run_it("again")), to_json(report)) << "repeated to the instruction";
 }
 
-TEST_F(Device, OtherBytesAreReportedNotThrown) {
+TEST_F(DeviceRun, OtherBytesAreReportedNotThrown) {
   MCUFIT_TRACE_SEED();
   write(sample_target("cortex-m4", true), no_code_sizes());
   const std::int8_t right = vectors_[3].output[2];
@@ -116,7 +113,7 @@ TEST_F(Device, OtherBytesAreReportedNotThrown) {
   EXPECT_EQ(report.first_mismatch->found, right);
 }
 
-TEST_F(Device, WhatExceedsTheTargetDoesNotLink) {
+TEST_F(DeviceRun, WhatExceedsTheTargetDoesNotLink) {
   Target target = sample_target("cortex-m4", true);
   target.flash_bytes = 4096;
   write(target, no_code_sizes());
@@ -128,7 +125,7 @@ TEST_F(Device, WhatExceedsTheTargetDoesNotLink) {
               ::testing::HasSubstr("exceed the RAM"));
 }
 
-TEST_F(Device, AModelThatWritesPastItsArenaIsFound) {
+TEST_F(DeviceRun, AModelThatWritesPastItsArenaIsFound) {
   write(sample_target("cortex-m4", true), no_code_sizes());
   const fs::path source = package() / "sample.c";
   std::string text = read_file(source);
@@ -141,7 +138,7 @@ TEST_F(Device, AModelThatWritesPastItsArenaIsFound) {
   EXPECT_THAT(message_of(ExitCode::validation_mismatch, [&] { run_it(); }), ::testing::HasSubstr("arena"));
 }
 
-TEST_F(Device, MissingProgramsAreNamedWithTheirPackage) {
+TEST_F(DeviceRun, MissingProgramsAreNamedWithTheirPackage) {
   write(sample_target("cortex-m4", true), no_code_sizes());
   const std::string path = std::getenv("PATH");
   const fs::path programs = folder_.path() / "bin";
@@ -158,14 +155,27 @@ TEST_F(Device, MissingProgramsAreNamedWithTheirPackage) {
   EXPECT_THAT(emulator, ::testing::HasSubstr("apt-get install qemu-system-arm"));
 }
 
-TEST_F(Device, CoresWithoutABoardAreRefused) {
-  EXPECT_EQ(board_for(sample_target("cortex-m4", true)), "mps2-an386");
-  EXPECT_EQ(board_for(sample_target("cortex-m85", true)), std::nullopt);
+TEST_F(DeviceRun, CoresWithoutABoardAreRefused) {
   write(sample_target("cortex-m85", true), no_code_sizes());
   EXPECT_THAT(message_of(ExitCode::device_not_found, [&] { run_it(); }), ::testing::HasSubstr("cortex-m85"));
 }
 
-TEST_F(Device, SamplesMustHaveTheNetworksShape) {
+TEST_F(DeviceRun, APackageRunsOnEveryDevice) {
+  MCUFIT_TRACE_SEED();
+  write(sample_target("cortex-m4", true), no_code_sizes());
+  for (const Device& device : devices()) {
+    if (const std::string reason = reason_against(device.name); !reason.empty()) {
+      std::cout << "not tried: " << device.name << ": " << reason << "\n";
+      continue;
+    }
+    const DeviceReport report = run_it(device.name, device.name);
+    EXPECT_EQ(report.core, device.name);
+    EXPECT_FALSE(report.first_mismatch.has_value()) << device.name;
+    EXPECT_EQ(report.instructions_per_inference > 0, !device.counts.empty()) << device.name;
+  }
+}
+
+TEST_F(DeviceRun, SamplesMustHaveTheNetworksShape) {
   write(sample_target("cortex-m4", true), no_code_sizes());
   vectors_[1].output.push_back(0);
   EXPECT_THAT(message_of(ExitCode::input, [&] { run_it(); }), ::testing::HasSubstr("6 outputs"));
@@ -173,12 +183,12 @@ TEST_F(Device, SamplesMustHaveTheNetworksShape) {
   EXPECT_THAT(message_of(ExitCode::input, [&] { run_it(); }), ::testing::HasSubstr("no sample"));
 }
 
-class CodeSizeTable : public ::testing::TestWithParam<Core> {};
+class CodeSizeTable : public ::testing::TestWithParam<std::string> {};
 
 // With MCUFIT_UPDATE_GOLDEN set the table is written instead.
 TEST_P(CodeSizeTable, IsWhatTheCompilerMakes) {
-  if (const std::string reason = missing_program(); !reason.empty()) GTEST_SKIP() << reason;
-  const Target target = sample_target(GetParam().name, GetParam().fpu);
+  if (const std::string reason = reason_against(GetParam()); !reason.empty()) GTEST_SKIP() << reason;
+  const Target target = sample_target(GetParam(), find_device(GetParam()).fpu);
   const CodeSizes measured = measure_code_sizes(target);
   if (std::getenv("MCUFIT_UPDATE_GOLDEN") != nullptr) {
     write_file(config_folder() / "code-sizes" / (target.core + ".json"), to_json(measured).dump(2) + "\n");
@@ -192,13 +202,22 @@ TEST_P(CodeSizeTable, IsWhatTheCompilerMakes) {
       << "MCUFIT_UPDATE_GOLDEN=1 with this test writes the table";
 }
 
-constexpr Core kCores[] = {{"cortex-m4", true}, {"cortex-m3", false}, {"cortex-m7", true}};
-std::string core_name(const ::testing::TestParamInfo<Core>& core) {
-  return std::string(core.param.name).substr(7);
+std::vector<std::string> emulated_cores() {
+  std::vector<std::string> names;
+  for (const Device& device : devices()) {
+    if (device.has_memories()) names.push_back(device.name);
+  }
+  return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Cortex, EmulatedCore, ::testing::ValuesIn(kCores), core_name);
-INSTANTIATE_TEST_SUITE_P(Cortex, CodeSizeTable, ::testing::ValuesIn(kCores), core_name);
+std::string core_name(const ::testing::TestParamInfo<std::string>& core) {
+  std::string name = core.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, EmulatedCore, ::testing::ValuesIn(emulated_cores()), core_name);
+INSTANTIATE_TEST_SUITE_P(Devices, CodeSizeTable, ::testing::ValuesIn(emulated_cores()), core_name);
 
 }  // namespace
 }  // namespace mcufit::testing

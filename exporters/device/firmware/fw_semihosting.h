@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The few ARM semihosting calls that the firmware needs ("Semihosting for AArch32 and AArch64", release 3).
- */
+/* The few semihosting calls that the firmware needs ("Semihosting for AArch32 and AArch64", release 3; RISC-V
+   has the same), and how a run ends. */
 #ifndef FW_SEMIHOSTING_H
 #define FW_SEMIHOSTING_H
 

@@ -7,6 +7,7 @@
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/subprocess.h"
 #include "blocks/foundation/text.h"
+#include "exporters/device/devices.h"
 #include "search/cli/verb.h"
 #include "trainers/datasets/dataset.h"
 
@@ -24,6 +25,18 @@ struct Check {
 Check program_check(const std::string& program, const std::string& package) {
   const auto path = find_program(program);
   return {program, path.has_value(), path ? path->string() : "apt-get install " + package};
+}
+
+std::vector<Check> device_checks() {
+  std::vector<Check> checks;
+  for (const Device& device : devices()) {
+    const auto missing = missing_program(device);
+    checks.push_back({"device " + device.name, !missing,
+                      missing
+                          ? fmt::format("{} is missing: apt-get install {}", missing->name, missing->package)
+                          : fmt::format("{}, {}", device.board, device.compiler.name)});
+  }
+  return checks;
 }
 
 Check dataset_check(const Dataset& data) {
@@ -45,10 +58,9 @@ class DoctorVerb : public Verb {
   void add_options(po::options_description&) const override {}
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>&) const override {
-    std::vector<Check> checks{program_check("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
-                              program_check("qemu-system-arm", "qemu-system-arm"),
-                              program_check((program_folder() / "mcufit-worker").string(),
-                                            "libtorch-dev, then build with MCUFIT_TRAINERS=ON")};
+    std::vector<Check> checks = device_checks();
+    checks.push_back(program_check((program_folder() / "mcufit-worker").string(),
+                                   "libtorch-dev, then build with MCUFIT_TRAINERS=ON"));
     checks.push_back({"configs", true, config_folder().string()});
     for (const Dataset* data : datasets()) checks.push_back(dataset_check(*data));
     nlohmann::json all = nlohmann::json::array();

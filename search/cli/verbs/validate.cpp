@@ -7,6 +7,7 @@
 
 #include "blocks/foundation/text.h"
 #include "exporters/device/device.h"
+#include "exporters/device/devices.h"
 #include "exporters/test_vectors.h"
 #include "search/cli/report.h"
 #include "search/cli/verb.h"
@@ -21,9 +22,11 @@ class ValidateVerb : public Verb {
  public:
   std::string_view name() const override { return "validate"; }
   std::string_view summary() const override {
-    return "builds a package for its target's emulated core, runs it and compares every byte";
+    return "builds a package for an emulated core, its target's or another, and compares every byte";
   }
-  std::string_view usage() const override { return "validate PACKAGE [--vectors FILE] [--work FOLDER]"; }
+  std::string_view usage() const override {
+    return "validate PACKAGE [--device NAME] [options], or validate --list";
+  }
   std::string_view example() const override { return "mcufit validate runs/fashion-nrf52840/package"; }
   std::size_t most_arguments() const override { return 1; }
 
@@ -31,10 +34,14 @@ class ValidateVerb : public Verb {
     options.add_options()("vectors", po::value<std::string>(),
                           "inputs and expected outputs (default: vectors.bin beside the package)")(
         "work", po::value<std::string>(),
-        "keeps firmware, map and log (default: device, beside the package)");
+        "keeps firmware, map and log (default: device, beside the package)")(
+        "device", po::value<std::string>()->default_value(""),
+        "where to run it, a name of --list (default: the core of the package's target)")(
+        "list", po::bool_switch(), "lists the devices and what each needs");
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>& arguments) const override {
+    if (options["list"].as<bool>()) return list(options.count("json") > 0);
     if (arguments.empty())
       throw Error(ExitCode::usage,
                   fmt::format("mcufit validate: no package given; usage: mcufit {}", usage()));
@@ -46,13 +53,35 @@ class ValidateVerb : public Verb {
     };
     const Manifest manifest = read_manifest(arguments[0]);
     const std::vector<TestVector> vectors = read_vectors(path_option("vectors", "vectors.bin"), manifest);
-    const DeviceReport report = validate(arguments[0], vectors, path_option("work", "device"));
+    const DeviceReport report =
+        validate({arguments[0], path_option("work", "device"), options["device"].as<std::string>()}, vectors);
     if (options.count("json") > 0) {
       std::cout << to_json(report).dump(2) << "\n";
     } else {
-      std::cout << describe(report) << "\n" << ledger_table(manifest.flash, manifest.ram, &report);
+      const Prediction predicted = predict(manifest, find_device(report.core));
+      std::cout << describe(report) << "\n" << ledger_table(predicted.flash, predicted.ram, &report);
     }
     return report.first_mismatch ? ExitCode::validation_mismatch : ExitCode::ok;
+  }
+
+ private:
+  static ExitCode list(bool json) {
+    nlohmann::json all = nlohmann::json::array();
+    std::vector<std::vector<std::string>> rows{{"device", "board", "flash B", "RAM B", "counts", "ready"}};
+    for (const Device& d : devices()) {
+      const auto missing = missing_program(d);
+      const auto bytes = [&](const Memory& m) { return d.has_memories() ? with_separators(m.bytes) : "-"; };
+      rows.push_back({d.name, d.board, bytes(d.flash), bytes(d.ram), d.counts.empty() ? "-" : d.counts,
+                      missing ? "no: apt-get install " + missing->package : "yes"});
+      all.push_back({{"name", d.name},
+                     {"board", d.board},
+                     {"flash_bytes", d.flash.bytes},
+                     {"ram_bytes", d.ram.bytes},
+                     {"counts", d.counts},
+                     {"ready", !missing}});
+    }
+    std::cout << (json ? all.dump(2) + "\n" : aligned_table(rows));
+    return ExitCode::ok;
   }
 };
 

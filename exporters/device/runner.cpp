@@ -12,7 +12,6 @@
 #include "blocks/foundation/text.h"
 #include "exporters/device/device.h"
 #include "exporters/device/image.h"
-#include "exporters/device/toolchain.h"
 
 namespace mcufit {
 namespace {
@@ -20,21 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::string_view kEmulator = "qemu-system-arm";
-constexpr std::string_view kEmulatorPackage = "qemu-system-arm";
-// The firmware's counter counts on it: see firmware/fw_counter.h.
-constexpr std::string_view kInstructionCount = "shift=7";
 constexpr std::chrono::seconds kTimeLimit{600};
-
-const Board& board_or_throw(const Target& target) {
-  if (const Board* board = find_board(target)) return *board;
-  throw Error(
-      ExitCode::device_not_found,
-      fmt::format(
-          "target {}: found core {}; emulated are cortex-m3, cortex-m4 and cortex-m7; the package itself is "
-          "good for any core",
-          target.name, target.core));
-}
 
 void check_samples(const Manifest& manifest, std::span<const TestVector> samples) {
   for (const TestVector& sample : samples) {
@@ -50,20 +35,16 @@ void check_samples(const Manifest& manifest, std::span<const TestVector> samples
     throw Error(ExitCode::input, fmt::format("package {}: no sample to validate with", manifest.name));
 }
 
-Command emulator(std::vector<std::string> arguments) {
+// "QEMU 7.2.22" of "QEMU emulator version 7.2.22 (Debian ...)"; for this machine the compiler's version.
+std::string device_text(const Device& device, const std::string& compiler) {
+  if (device.emulator.name.empty()) return fmt::format("{} ({})", device.board, compiler);
   Command command;
-  command.program = kEmulator;
-  command.arguments = std::move(arguments);
-  command.time_limit = kTimeLimit;
-  return command;
-}
-
-// "QEMU 7.2.22" of "QEMU emulator version 7.2.22 (Debian ...)".
-std::string emulator_version() {
-  std::istringstream words(run(emulator({"--version"})).out);
+  command.program = device.emulator.name;
+  command.arguments = {"--version"};
+  std::istringstream words(run(command).out);
   std::string name, word, version;
   words >> name >> word >> word >> version;
-  return name + " " + version;
+  return fmt::format("{} ({} {})", device.board, name, version);
 }
 
 void write_inputs(std::span<const TestVector> samples, const fs::path& work) {
@@ -81,7 +62,7 @@ std::string_view meaning_of_exit(int code) {
     case 3:
       return "inputs.bin ended early or outputs.bin could not be written";
     case 4:
-      return "one inference took more than 1.3 billion instructions";
+      return "one inference took more than a billion instructions";
     case 5:
       return "the processor took a fault";
     default:
@@ -89,11 +70,17 @@ std::string_view meaning_of_exit(int code) {
   }
 }
 
-void emulate(const Image& image, const Board& board, const fs::path& work) {
-  Command command = emulator({"-M", std::string(board.machine), "-nographic", "-monitor", "none", "-serial",
-                              "none", "-semihosting-config", "enable=on,target=native", "-icount",
-                              std::string(kInstructionCount), "-kernel", image.elf});
+void run_image(const Image& image, const Device& device, const fs::path& work) {
+  Command command;
+  command.program = device.emulator.name;
+  command.arguments = device.emulator_arguments;
+  command.arguments.push_back(image.elf);
+  if (device.emulator.name.empty()) {
+    command.program = (work / image.elf).string();
+    command.arguments.clear();
+  }
   command.folder = work;
+  command.time_limit = kTimeLimit;
   const Finished finished = run(command);
   write_file(work / "emulator.log", finished.out + finished.err);
   if (finished.exit_code == 0 && !finished.timed_out) return;
@@ -133,7 +120,7 @@ void take_findings(const fs::path& file, DeviceReport& report) {
   const auto require = [&](bool holds, ExitCode code, const std::string& message) {
     if (!holds) throw Error(code, fmt::format("{}: {}", file.string(), message));
   };
-  require(value("firmware") == 1, ExitCode::device_protocol, "is of another firmware");
+  require(value("firmware") == 2, ExitCode::device_protocol, "is of another firmware");
   require(value("samples") == report.samples, ExitCode::device_protocol,
           "counts other samples than were sent");
   require(value("calibration_failures") == 0, ExitCode::device_protocol,
@@ -144,7 +131,8 @@ void take_findings(const fs::path& file, DeviceReport& report) {
   report.arena_touched_bytes = value("arena_touched_bytes");
   require(value("arena_unstable_bytes") == 0, ExitCode::validation_mismatch,
           "the model read arena bytes that it had not written: a kernel or the memory plan is wrong");
-  require(report.stack_bytes <= report.stack_bound_bytes, ExitCode::validation_mismatch,
+  require(report.stack_bytes <= report.stack_bound_bytes || report.counts.empty(),
+          ExitCode::validation_mismatch,
           fmt::format("{} bytes above the arena were written; the stack's bound is {}: a kernel wrote past "
                       "the arena, or the bound is "
                       "wrong",
@@ -173,31 +161,41 @@ void take_outputs(const fs::path& file, std::span<const TestVector> samples, Dev
 
 }  // namespace
 
-std::optional<std::string> board_for(const Target& target) {
-  const Board* board = find_board(target);
-  return board == nullptr ? std::nullopt : std::optional<std::string>(board->machine);
-}
-
-DeviceReport validate(const fs::path& package, std::span<const TestVector> samples, const fs::path& work) {
-  const Manifest manifest = read_manifest(package);
+DeviceReport validate(const RunRequest& request, std::span<const TestVector> samples) {
+  const Manifest manifest = read_manifest(request.package);
   check_samples(manifest, samples);
-  const Board& board = board_or_throw(manifest.target);
-  require_program("arm-none-eabi-gcc", "gcc-arm-none-eabi");
-  require_program(kEmulator, kEmulatorPackage);
-  const fs::path folder = fs::absolute(work);
+  const Device& device = find_device(request.device.empty() ? manifest.target.core : request.device);
+  require_program(device.compiler);
+  require_program(device.emulator);
+  const fs::path folder = fs::absolute(request.work);
   write_inputs(samples, folder);
-  const Image image = build_image(package, manifest, board, std::ssize(samples), folder);
-  emulate(image, board, folder);
-  DeviceReport report{.device = fmt::format("{} ({})", board.machine, emulator_version()),
+  const Image image = build_image(request.package, manifest, device, device.limits_for(manifest.target),
+                                  Firmware::samples, std::ssize(samples), folder);
+  run_image(image, device, folder);
+  DeviceReport report{.device = device_text(device, image.compiler),
+                      .core = device.name,
+                      .counts = device.counts,
                       .compiler = image.compiler,
                       .samples = std::ssize(samples),
                       .first_mismatch = std::nullopt,
                       .outputs = {},
-                      .stack_bound_bytes = image.stack_bound_bytes,
-                      .linked = read_map(folder / image.map, manifest)};
+                      .stack_bound_bytes = image.stack_bound_bytes.value_or(0),
+                      .linked = read_map(folder / image.map, manifest, image.library)};
   take_findings(folder / "report.txt", report);
   take_outputs(folder / "outputs.bin", samples, report);
   return report;
+}
+
+Prediction predict(const Manifest& manifest, const Device& device) {
+  Prediction predicted{manifest.flash, manifest.ram};
+  if (device.name == manifest.target.core || !device.has_memories()) return predicted;
+  std::set<std::string, std::less<>> kernels;
+  for (const ManifestStep& step : manifest.steps) kernels.insert(step.kernel);
+  const CodeCost code = price_code(kernels, std::ssize(manifest.steps),
+                                   load_code_sizes(device.limits_for(manifest.target)).sizes);
+  predicted.flash.code_bytes = code.code_bytes;
+  predicted.ram.stack_bytes = code.stack_bytes;
+  return predicted;
 }
 
 json to_json(const LinkedSizes& linked) {
@@ -222,6 +220,8 @@ json to_json(const DeviceReport& r) {
                 {"found", r.first_mismatch->found}};
   }
   return {{"device", r.device},
+          {"core", r.core},
+          {"counts", r.counts},
           {"compiler", r.compiler},
           {"samples", r.samples},
           {"first_mismatch", std::move(mismatch)},
