@@ -220,26 +220,35 @@ void verify(const MemoryPlan& plan, const Graph& lowered) {
   }
 }
 
+std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, NodeId step) {
+  std::int64_t live = 0;
+  for (NodeId id = 0; id < lowered.size(); ++id) {
+    const Placement& p = plan.placement(id);
+    if (step < p.first_step || step > p.last_step) continue;
+    const auto& inputs = lowered.node(step).inputs;
+    const bool replaced = std::find(inputs.begin(), inputs.end(), id) != inputs.end() &&
+                          in_place(plan, lowered, step, id);  // counted with the node that takes its place
+    if (!replaced) live += p.bytes;
+  }
+  return live;
+}
+
 std::string picture(const MemoryPlan& plan, const Graph& lowered) {
   constexpr std::int64_t kColumns = 48;
   std::vector<std::vector<std::string>> rows{
       {"step", "node", "live bytes", "arena (each column is one of 48 equal parts)"}};
   for (NodeId step = 0; step < lowered.size(); ++step) {
     std::string bar(kColumns, '.');
-    std::int64_t live = 0;
     for (NodeId id = 0; id < lowered.size(); ++id) {
       const Placement& p = plan.placement(id);
       if (step < p.first_step || step > p.last_step) continue;
-      bool written_over = false;  // counted with the node that takes its place
-      for (const NodeId from : lowered.node(step).inputs)
-        written_over |= from == id && in_place(plan, lowered, step, id);
-      if (!written_over) live += p.bytes;
       const auto column = [&](std::int64_t offset) { return offset * kColumns / plan.arena_bytes; };
       const std::int64_t end = std::min(std::max(column(p.offset + p.bytes), column(p.offset) + 1), kColumns);
       for (std::int64_t c = column(p.offset); c < end; ++c)
         bar[static_cast<std::size_t>(c)] = id == step ? '#' : '=';
     }
-    rows.push_back({std::to_string(step), lowered.node(step).name, with_separators(live), "|" + bar + "|"});
+    rows.push_back({std::to_string(step), lowered.node(step).name,
+                    with_separators(live_bytes(plan, lowered, step)), "|" + bar + "|"});
   }
   return aligned_table(rows);
 }

@@ -50,6 +50,9 @@ void verify(const MemoryPlan& plan, const Graph& lowered);
 // True when step `id` writes its output over its input `input` element by element, or is the same bytes.
 bool in_place(const MemoryPlan& plan, const Graph& lowered, NodeId id, NodeId input);
 
+// Bytes of the tensors that are needed while step `step` runs; one that is written over counts once.
+std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, NodeId step);
+
 // The arena over time, a line per step: live bytes, a bar, and the tensors.
 std::string picture(const MemoryPlan& plan, const Graph& lowered);
 

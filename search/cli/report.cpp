@@ -117,27 +117,28 @@ std::string describe(const DeviceReport& d) {
 }
 
 std::string ledger_table(const FlashLedger& flash, const RamLedger& ram, const DeviceReport* device) {
-  std::vector<std::vector<std::string>> rows{{"ledger", "predicted B", "linker map B", "difference"}};
-  const auto row = [&](const char* owner, std::int64_t predicted, std::optional<std::int64_t> found) {
-    rows.push_back({owner, with_separators(predicted), count_or_dash(found),
-                    found ? with_separators(*found - predicted) : "-"});
+  const bool linked = device != nullptr && !device->linked.sections.empty();
+  std::vector<std::vector<std::string>> rows{{"ledger", linked ? "predicted B" : "bytes"}};
+  if (linked) rows[0].insert(rows[0].end(), {"linker map B", "difference"});
+  const LinkedSizes none;
+  const LinkedSizes& found = linked ? device->linked : none;
+  const auto row = [&](const char* owner, std::int64_t predicted, std::int64_t placed) {
+    rows.push_back({owner, with_separators(predicted)});
+    if (!linked) return;
+    rows.back().push_back(with_separators(placed));
+    rows.back().push_back(with_separators(placed - predicted));
   };
-  const auto linked = [&](std::int64_t FlashLedger::*owner) {
-    return device == nullptr ? std::nullopt : std::optional(device->linked.flash.*owner);
-  };
-  row("flash: weights", flash.weights_bytes, linked(&FlashLedger::weights_bytes));
-  row("flash: biases", flash.bias_bytes, linked(&FlashLedger::bias_bytes));
-  row("flash: requantization tables", flash.table_bytes, linked(&FlashLedger::table_bytes));
-  row("flash: steps", flash.step_bytes, linked(&FlashLedger::step_bytes));
-  row("flash: code", flash.code_bytes, linked(&FlashLedger::code_bytes));
-  row("flash: total", flash.total(),
-      device == nullptr ? std::nullopt : std::optional(device->linked.flash.total()));
-  row("RAM: arena (input and output in it)", ram.arena_bytes,
-      device == nullptr ? std::nullopt : std::optional(device->linked.arena_bytes));
-  row("RAM: data and bss", ram.data_bss_bytes,
-      device == nullptr ? std::nullopt : std::optional(device->linked.data_bss_bytes));
-  row("RAM: stack (bound)", ram.stack_bytes,
-      device == nullptr ? std::nullopt : std::optional(device->stack_bound_bytes));
+  row("flash: weights", flash.weights_bytes, found.flash.weights_bytes);
+  row("flash: biases", flash.bias_bytes, found.flash.bias_bytes);
+  row("flash: requantization tables", flash.table_bytes, found.flash.table_bytes);
+  row("flash: steps", flash.step_bytes, found.flash.step_bytes);
+  row("flash: code", flash.code_bytes, found.flash.code_bytes);
+  row("flash: total", flash.total(), found.flash.total());
+  row("RAM: arena (input and output in it)", ram.arena_bytes, found.arena_bytes);
+  row("RAM: data and bss", ram.data_bss_bytes, found.data_bss_bytes);
+  // Where programs of an operating system run, nobody bounds it.
+  if (!linked || device->stack_bound_bytes > 0)
+    row("RAM: stack (bound)", ram.stack_bytes, linked ? device->stack_bound_bytes : 0);
   return aligned_table(rows);
 }
 

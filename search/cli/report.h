@@ -19,7 +19,7 @@ nlohmann::json report_json(const SearchResult& result);
 // Device, verdict, instructions and stack, in two lines.
 std::string describe(const DeviceReport& report);
 
-// Predicted bytes beside the linker's, owner by owner.
+// Predicted bytes, owner by owner; beside the linker's where a device report has them.
 std::string ledger_table(const FlashLedger& flash, const RamLedger& ram, const DeviceReport* device);
 
 }  // namespace mcufit
