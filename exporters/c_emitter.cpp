@@ -4,19 +4,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/version.h"
 #include "cost-models/layout.h"
+#include "exporters/c_self_test.h"
 #include "exporters/c_steps.h"
+#include "exporters/c_text.h"
 #include "exporters/embedded_files.h"
 
 namespace mcufit {
 namespace {
 
 constexpr std::size_t kMostNameLength = 48;
-constexpr std::string_view kLicense = "/* SPDX-License-Identifier: Apache-2.0 */\n";
 
 // Of C99 and C++20, since the header serves both.
 constexpr std::string_view kReserved[] = {
@@ -30,22 +30,6 @@ constexpr std::string_view kReserved[] = {
     "signed",    "sizeof",    "static",    "struct",   "switch",   "template", "this",     "throw",
     "true",      "try",       "typedef",   "typeid",   "typename", "union",    "unsigned", "using",
     "virtual",   "void",      "volatile",  "while",    "xor"};
-
-std::string upper(std::string_view name) {
-  std::string text(name);
-  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return text;
-}
-
-std::string guarded(std::string_view file_stem, const std::string& body) {
-  const std::string guard = upper(file_stem) + "_H";
-  return fmt::format("{}#ifndef {}\n#define {}\n\n{}\n#endif\n", kLicense, guard, guard, body);
-}
-
-std::string extern_c(const std::string& declarations) {
-  return "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n" + declarations +
-         "\n#ifdef __cplusplus\n}\n#endif\n";
-}
 
 std::string tensor_macros(const std::string& prefix, const Shape& shape, const Quantization& q) {
   return fmt::format(
@@ -88,7 +72,7 @@ std::string model_source(const QuantizedGraph& graph, const MemoryPlan& plan, co
       "int8_t *{0}_input(void) {{ return {0}_arena.bytes + {2}; }}\n\n"
       "const int8_t *{0}_output(void) {{ return {0}_arena.bytes + {3}; }}\n\n"
       "void {0}_invoke(void) {{ {0}_run({0}_calls, 0, {0}_arena.bytes); }}\n",
-      name, upper(name), plan.placement(0).offset, plan.placement(graph.graph.size() - 1).offset, kLicense);
+      name, upper(name), plan.placement(0).offset, plan.placement(graph.graph.size() - 1).offset, kCLicense);
 }
 
 // "conv2d_s8" of package "model": "MODEL_CONV2D_S8".
@@ -147,7 +131,7 @@ std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, co
       "/* No pointer to a function is read from data: what can run is what is written here. */\n"
       "void {1}_run(const {1}_call *call, const {1}_call *end, int8_t *arena) {{\n"
       "  for (; call != end && call->kernel != 0; ++call) {{\n{6}  }}\n}}\n",
-      kLicense, name, steps, adapters, calls, upper(name), dispatch);
+      kCLicense, name, steps, adapters, calls, upper(name), dispatch);
 }
 
 void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name,
@@ -159,51 +143,7 @@ void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std:
     externals += text.externals;
   }
   files[name + "_weights.h"] = guarded(name + "_weights", "#include <stdint.h>\n\n" + externals);
-  files[name + "_weights.c"] = fmt::format("{}#include \"{}_weights.h\"\n\n{}", kLicense, name, tables);
-}
-
-std::string vectors(std::string_view what, const std::vector<TestVector>& tests,
-                    std::vector<std::int8_t> TestVector::*member) {
-  std::string text = fmt::format("static const int8_t {}[{}][{}] = {{\n", what, tests.size(),
-                                 (tests.front().*member).size());
-  for (const TestVector& test : tests) text += "    {\n" + c_numbers(test.*member, 8) + "    },\n";
-  return text + "};\n\n";
-}
-
-void check_vectors(const QuantizedGraph& graph, const PackageRequest& request) {
-  const auto inputs = static_cast<std::size_t>(graph.graph.input_shape().elements());
-  const auto outputs = static_cast<std::size_t>(graph.graph.output_shape().elements());
-  for (const TestVector& test : request.self_test) {
-    if (test.input.size() == inputs && test.output.size() == outputs) continue;
-    throw Error(ExitCode::input,
-                fmt::format("{}: found a test vector of {} inputs and {} outputs; accepted: {} and {}",
-                            request.name, test.input.size(), test.output.size(), inputs, outputs));
-  }
-}
-
-void add_self_test(const PackageRequest& request, PackageFiles& files) {
-  if (request.self_test.empty()) return;
-  const std::string& name = request.name;
-  files[name + "_selftest.h"] = guarded(
-      name + "_selftest",
-      extern_c(fmt::format(
-          "/* Runs golden vectors of the reference interpreter; returns how many give other bytes: 0 is "
-          "success. */\nint {}_selftest(void);\n",
-          name)));
-  files[name + "_selftest.c"] = fmt::format(
-      "{0}#include \"{1}_selftest.h\"\n\n#include \"{1}.h\"\n\n#define VECTORS {2}\n\n{3}{4}"
-      "int {1}_selftest(void) {{\n"
-      "  int failed = 0;\n  int vector;\n"
-      "  for (vector = 0; vector < VECTORS; ++vector) {{\n"
-      "    int8_t *input = {1}_input();\n    const int8_t *output = {1}_output();\n"
-      "    int differs = 0;\n    int32_t i;\n"
-      "    for (i = 0; i < {5}_INPUT_BYTES; ++i) input[i] = inputs[vector][i];\n"
-      "    {1}_invoke();\n"
-      "    for (i = 0; i < {5}_OUTPUT_BYTES; ++i) differs |= output[i] != outputs[vector][i];\n"
-      "    failed += differs;\n"
-      "  }}\n  return failed;\n}}\n",
-      kLicense, name, request.self_test.size(), vectors("inputs", request.self_test, &TestVector::input),
-      vectors("outputs", request.self_test, &TestVector::output), upper(name));
+  files[name + "_weights.c"] = fmt::format("{}#include \"{}_weights.h\"\n\n{}", kCLicense, name, tables);
 }
 
 void add_runtime(const QuantizedGraph& graph, PackageFiles& files) {
@@ -247,7 +187,6 @@ void check_package_name(std::string_view name) {
 
 PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request) {
   check_package_name(request.name);
-  check_vectors(graph, request);
   if (plan.arena_bytes % 4 != 0) {
     throw Error(ExitCode::internal,
                 fmt::format("{}: the arena's {} bytes are no multiple of 4", request.name, plan.arena_bytes));
@@ -258,7 +197,7 @@ PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const P
   files[request.name + "_steps.h"] = steps_header(graph, plan, request.name);
   files[request.name + "_steps.c"] = steps_source(graph, plan, request.name);
   add_weights(graph, plan, request.name, files);
-  add_self_test(request, files);
+  add_self_test(graph, plan, request, files);
   add_runtime(graph, files);
   return files;
 }

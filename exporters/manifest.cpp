@@ -61,6 +61,15 @@ json steps(const QuantizedGraph& graph, const MemoryPlan& plan, const std::strin
   return list;
 }
 
+json self_test(const QuantizedGraph& graph, const std::vector<TestVector>& vectors) {
+  json list = json::array();
+  for (const TestVector& vector : vectors) {
+    const NodeChecksums sums = node_checksums(graph, vector.input);
+    list.push_back({{"input_crc32", sums.input}, {"step_crc32", sums.steps}});
+  }
+  return list;
+}
+
 [[noreturn]] void refuse(const fs::path& file, const std::string& message) {
   throw Error(ExitCode::input,
               fmt::format("{}: {}; write the package again with `mcufit export`", file.string(), message));
@@ -148,6 +157,24 @@ std::vector<ManifestStep> read_steps(ObjectReader& r) {
   return r.objects<ManifestStep>("steps", 1, 1 << 20, "kernel calls in order", read_step);
 }
 
+NodeChecksums read_checksums(ObjectReader& r) {
+  constexpr IntegerRange kWord{0, 0xFFFFFFFF};
+  NodeChecksums sums;
+  sums.input = static_cast<std::uint32_t>(r.integer("input_crc32", kWord, "of the vector's input"));
+  for (const std::int64_t sum : r.integers("step_crc32", kWord, 1, 1 << 20, "of each call's output"))
+    sums.steps.push_back(static_cast<std::uint32_t>(sum));
+  return sums;
+}
+
+std::vector<NodeChecksums> read_self_test(ObjectReader& r, std::size_t steps) {
+  auto list =
+      r.objects<NodeChecksums>("self_test", 0, 1 << 20, "checksums of golden vectors", read_checksums);
+  for (const NodeChecksums& sums : list) {
+    if (sums.steps.size() != steps) r.problem("self_test", "has another number of steps");
+  }
+  return list;
+}
+
 void check_file(const fs::path& folder, const std::string& name, ObjectReader& entry) {
   const std::int64_t size = bytes(entry, "bytes");
   const std::string hash = entry.string("sha256", "lower-case hexadecimal SHA-256");
@@ -192,6 +219,7 @@ std::string emit_manifest(const PackageFiles& files, const QuantizedGraph& graph
       {"code_estimated", cost.code_estimated},
       {"plan", to_json(cost.plan)},
       {"steps", steps(graph, cost.plan, name)},
+      {"self_test", self_test(graph, request.self_test)},
       {"files", std::move(list)},
       {"provenance", request.provenance == nullptr ? json() : *request.provenance}};
   return manifest.dump(2) + "\n";
@@ -218,6 +246,11 @@ Manifest read_manifest(const fs::path& folder) {
   manifest.steps = Part(file, calls, "steps").read<std::vector<ManifestStep>>(read_steps);
   manifest.flash = Part(file, whole, "flash").read<FlashLedger>(read_flash);
   manifest.ram = Part(file, whole, "ram").read<RamLedger>(read_ram);
+  const json vectors = {{"self_test", {{"self_test", whole.value("self_test", json())}}}};
+  manifest.self_test =
+      Part(file, vectors, "self_test").read<std::vector<NodeChecksums>>([&](ObjectReader& reader) {
+        return read_self_test(reader, manifest.steps.size());
+      });
   const json wrapped = {{"files", {{"files", whole.value("files", json())}}}};
   manifest.sources = Part(file, wrapped, "files").read<std::vector<std::string>>([&](ObjectReader& reader) {
     std::vector<std::string> sources;

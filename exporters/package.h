@@ -11,6 +11,7 @@
 #include "cost-models/plan.h"
 #include "cost-models/price.h"
 #include "cost-models/target.h"
+#include "exporters/checksums.h"
 
 namespace mcufit {
 
@@ -60,8 +61,9 @@ struct ManifestStep {
 struct Manifest {
   std::string name;
   Target target;
-  std::vector<ManifestStep> steps;  // in order of execution
-  std::int64_t input_offset = 0;    // in the arena
+  std::vector<ManifestStep> steps;       // in order of execution
+  std::int64_t input_offset = 0;         // in the arena
+  std::vector<NodeChecksums> self_test;  // of the vectors in NAME_selftest.c
   std::int64_t input_bytes = 0;
   std::int64_t output_bytes = 0;
   std::vector<std::string> sources;  // the .c files, sorted

@@ -32,12 +32,23 @@ struct LinkedSizes {
 LinkedSizes read_map(const std::filesystem::path& map_file, const Manifest& manifest,
                      const std::set<std::string, std::less<>>& library = {});
 
+// The first call, in order of execution, whose output differed from the judge's on one sample.
+struct LayerMismatch {
+  std::int64_t sample = 0;
+  ManifestStep step;
+  // Where in its output, and the values: known where the network is at hand, not from checksums.
+  std::optional<std::int64_t> index;
+  std::int8_t expected = 0;
+  std::int8_t found = 0;
+};
+
 // Where a device first differed from the judge.
 struct Mismatch {
   std::int64_t sample = 0;
   std::int64_t index = 0;
   std::int8_t expected = 0;
   std::int8_t found = 0;
+  std::optional<LayerMismatch> layer;  // nothing where neither network nor checksums tell
 };
 
 // What a run on a device showed.
@@ -74,14 +85,40 @@ struct RunRequest {
   std::filesystem::path package;
   std::filesystem::path work;  // keeps the firmware, map and log
   std::string device;          // a name of devices(); empty: the core of the package's target
+  const QuantizedGraph* network =
+      nullptr;  // what the package was made of, to explain a mismatch; may be null
 };
 
 // Builds the package for the device under a linker script with the flash and RAM sizes of its target (on
 // another core than the target's: of the emulated board), runs it with every sample and compares with the
-// expected outputs. Throws Error(device_not_found) naming the missing program and its Debian package,
+// expected outputs. A sample that differs runs once more, call by call, to name the first layer that does.
+// Throws Error(device_not_found) naming the missing program and its Debian package,
 // Error(constraint_not_met) when it does not link into those sizes, Error(device_protocol) when the firmware
 // did not answer as it should.
 DeviceReport validate(const RunRequest& request, std::span<const TestVector> samples);
+
+// One call of a package as a device ran it.
+struct LayerRun {
+  ManifestStep step;
+  std::int64_t instructions = 0;  // with its part of the loop over the calls
+  std::vector<std::int8_t> output;
+};
+
+// One inference, call by call.
+struct LayersReport {
+  std::string device;
+  std::string core;
+  std::string counts;
+  std::vector<LayerRun> layers;
+  std::int64_t instructions_per_inference = 0;  // of <name>_invoke()
+
+  std::int64_t overhead() const;  // of <name>_invoke() without any call
+};
+
+// Runs one input call by call. Throws as validate() does.
+LayersReport run_layers(const RunRequest& request, std::span<const std::int8_t> input);
+
+nlohmann::json to_json(const LayersReport& report);
 
 // Compiles the runtime for a target's core alone and measures it: configs/code-sizes/<core>.json.
 CodeSizes measure_code_sizes(const Target& target);

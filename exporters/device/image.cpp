@@ -16,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFirmwarePrefix = "mcufit_";  // no package's name starts so
-constexpr int kFirmwareVersion = 2;
 
 void check_memories(const Target& target, const Device& device) {
   if (target.flash_bytes <= device.flash.bytes && target.ram_bytes <= device.ram.bytes) return;
@@ -81,7 +80,8 @@ std::string glue(const Manifest& manifest, std::int64_t samples) {
       "#define MODEL_FIRMWARE {5}\n"
       "#define MODEL_INPUT {0}_input\n#define MODEL_OUTPUT {0}_output\n#define MODEL_INVOKE {0}_invoke\n"
       "#define MODEL_INPUT_BYTES {1}U\n#define MODEL_OUTPUT_BYTES {2}U\n#define MODEL_SAMPLES {3}U\n"
-      "#define MODEL_RUN {0}_run\n#define MODEL_STEPS {0}_calls\n#define MODEL_CALLS {6}U\n"
+      "#define MODEL_RUN {0}_run\n#define MODEL_CALL {0}_call\n#define MODEL_STEPS {0}_calls\n#define "
+      "MODEL_CALLS {6}U\n"
       "#define MODEL_ARENA ({0}_input() - {7})\n"
       "#define MODEL_PLACES {4}\n",
       manifest.name, manifest.input_bytes, manifest.output_bytes, samples, places(manifest), kFirmwareVersion,

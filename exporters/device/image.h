@@ -18,6 +18,9 @@ enum class Firmware {
   layers,   // runs the first sample call by call: fw_layers.c
 };
 
+// What a firmware says of itself, so that another one's report is not taken for its.
+inline constexpr int kFirmwareVersion = 2;
+
 // A program for a device: a package and the firmware that runs it.
 struct Image {
   std::string elf;  // in the work folder

@@ -2,24 +2,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
-#include "blocks/foundation/subprocess.h"
-#include "blocks/foundation/text.h"
 #include "exporters/device/device.h"
-#include "exporters/device/image.h"
+#include "exporters/device/emulation.h"
+#include "exporters/device/layers.h"
 
 namespace mcufit {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-constexpr std::chrono::seconds kTimeLimit{600};
 
 void check_samples(const Manifest& manifest, std::span<const TestVector> samples) {
   for (const TestVector& sample : samples) {
@@ -35,18 +30,6 @@ void check_samples(const Manifest& manifest, std::span<const TestVector> samples
     throw Error(ExitCode::input, fmt::format("package {}: no sample to validate with", manifest.name));
 }
 
-// "QEMU 7.2.22" of "QEMU emulator version 7.2.22 (Debian ...)"; for this machine the compiler's version.
-std::string device_text(const Device& device, const std::string& compiler) {
-  if (device.emulator.name.empty()) return fmt::format("{} ({})", device.board, compiler);
-  Command command;
-  command.program = device.emulator.name;
-  command.arguments = {"--version"};
-  std::istringstream words(run(command).out);
-  std::string name, word, version;
-  words >> name >> word >> word >> version;
-  return fmt::format("{} ({} {})", device.board, name, version);
-}
-
 void write_inputs(std::span<const TestVector> samples, const fs::path& work) {
   std::string bytes;
   for (const TestVector& sample : samples) bytes.append(sample.input.begin(), sample.input.end());
@@ -54,77 +37,15 @@ void write_inputs(std::span<const TestVector> samples, const fs::path& work) {
   for (const char* result : {"outputs.bin", "report.txt"}) fs::remove(work / result);
 }
 
-// Of firmware/fw_semihosting.h.
-std::string_view meaning_of_exit(int code) {
-  switch (code) {
-    case 2:
-      return "a file could not be opened";
-    case 3:
-      return "inputs.bin ended early or outputs.bin could not be written";
-    case 4:
-      return "one inference took more than a billion instructions";
-    case 5:
-      return "the processor took a fault";
-    default:
-      return "the emulator failed";
-  }
-}
-
-void run_image(const Image& image, const Device& device, const fs::path& work) {
-  Command command;
-  command.program = device.emulator.name;
-  command.arguments = device.emulator_arguments;
-  command.arguments.push_back(image.elf);
-  if (device.emulator.name.empty()) {
-    command.program = (work / image.elf).string();
-    command.arguments.clear();
-  }
-  command.folder = work;
-  command.time_limit = kTimeLimit;
-  const Finished finished = run(command);
-  write_file(work / "emulator.log", finished.out + finished.err);
-  if (finished.exit_code == 0 && !finished.timed_out) return;
-  throw Error(ExitCode::device_protocol,
-              fmt::format("{}: {} (exit code {}); see emulator.log beside it", (work / image.elf).string(),
-                          finished.timed_out ? "no answer within the time limit"
-                                             : meaning_of_exit(finished.exit_code),
-                          finished.exit_code));
-}
-
-// report.txt: "key=number" lines.
-std::map<std::string, std::int64_t> read_findings(const fs::path& file) {
-  std::map<std::string, std::int64_t> findings;
-  std::istringstream lines(read_file(file, 1 << 16));
-  for (std::string line; std::getline(lines, line);) {
-    const std::size_t equals = line.find('=');
-    std::int64_t value = 0;
-    const char* const end = line.data() + line.size();
-    const bool number = equals != std::string::npos &&
-                        std::from_chars(line.data() + equals + 1, end, value).ptr == end && end[-1] != '=';
-    if (!number || !findings.emplace(line.substr(0, equals), value).second) {
-      throw Error(ExitCode::device_protocol,
-                  fmt::format("{}: found '{}'; accepted: key=number", file.string(), line));
-    }
-  }
-  return findings;
-}
-
 // Fills in what the firmware found, and refuses what should not have happened.
 void take_findings(const fs::path& file, DeviceReport& report) {
-  const auto findings = read_findings(file);
-  const auto value = [&](const std::string& key) {
-    const auto found = findings.find(key);
-    if (found != findings.end()) return found->second;
-    throw Error(ExitCode::device_protocol, fmt::format("{}: found no {}", file.string(), key));
-  };
+  const Findings findings = read_findings(file);
+  const auto value = [&](const char* key) { return finding(findings, key); };
   const auto require = [&](bool holds, ExitCode code, const std::string& message) {
     if (!holds) throw Error(code, fmt::format("{}: {}", file.string(), message));
   };
-  require(value("firmware") == 2, ExitCode::device_protocol, "is of another firmware");
   require(value("samples") == report.samples, ExitCode::device_protocol,
           "counts other samples than were sent");
-  require(value("calibration_failures") == 0, ExitCode::device_protocol,
-          "the instruction counter miscounts loops of known length");
   report.instructions_per_inference = value("instructions_most");
   report.instructions_least = value("instructions_least");
   report.stack_bytes = value("stack_bytes");
@@ -153,7 +74,7 @@ void take_outputs(const fs::path& file, std::span<const TestVector> samples, Dev
         std::mismatch(samples[i].output.begin(), samples[i].output.end(), output.begin());
     if (!report.first_mismatch && found != output.end()) {
       report.first_mismatch =
-          Mismatch{static_cast<std::int64_t>(i), found - output.begin(), *expected, *found};
+          Mismatch{static_cast<std::int64_t>(i), found - output.begin(), *expected, *found, std::nullopt};
     }
     report.outputs.push_back(output);
   }
@@ -183,6 +104,9 @@ DeviceReport validate(const RunRequest& request, std::span<const TestVector> sam
                       .linked = read_map(folder / image.map, manifest, image.library)};
   take_findings(folder / "report.txt", report);
   take_outputs(folder / "outputs.bin", samples, report);
+  if (report.first_mismatch)
+    report.first_mismatch->layer =
+        first_differing_layer(request, manifest, samples, report.first_mismatch->sample);
   return report;
 }
 
@@ -211,6 +135,16 @@ json to_json(const LinkedSizes& linked) {
           {"alignment_bytes", linked.alignment_bytes}};
 }
 
+json to_json(const LayerMismatch& m) {
+  json j = {{"sample", m.sample}, {"node", m.step.node}, {"name", m.step.name}, {"op", m.step.op}};
+  if (m.index) {
+    j["index"] = *m.index;
+    j["expected"] = m.expected;
+    j["found"] = m.found;
+  }
+  return j;
+}
+
 json to_json(const DeviceReport& r) {
   json mismatch;
   if (r.first_mismatch) {
@@ -218,6 +152,7 @@ json to_json(const DeviceReport& r) {
                 {"index", r.first_mismatch->index},
                 {"expected", r.first_mismatch->expected},
                 {"found", r.first_mismatch->found}};
+    if (r.first_mismatch->layer) mismatch["layer"] = to_json(*r.first_mismatch->layer);
   }
   return {{"device", r.device},
           {"core", r.core},

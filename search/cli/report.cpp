@@ -100,12 +100,24 @@ json candidate_json(const Candidate& c) {
 
 }  // namespace
 
+namespace {
+
+std::string layer_text(const LayerMismatch& m) {
+  const std::string where =
+      fmt::format("\n  first differing layer: node {} {} ({})", m.step.node, m.step.name, m.step.op);
+  if (!m.index) return where + fmt::format(", in sample {}, by its checksum", m.sample);
+  return where + fmt::format(", byte {}: expected {}, found {}", *m.index, m.expected, m.found);
+}
+
+}  // namespace
+
 std::string describe(const DeviceReport& d) {
   const std::string verdict =
       d.first_mismatch
           ? fmt::format("DIFFERS from the interpreter first in sample {}, byte {}: expected {}, found {}",
                         d.first_mismatch->sample, d.first_mismatch->index, d.first_mismatch->expected,
-                        d.first_mismatch->found)
+                        d.first_mismatch->found) +
+                (d.first_mismatch->layer ? layer_text(*d.first_mismatch->layer) : "")
           : "every byte equal to the integer interpreter's";
   const std::string counted =
       d.counts.empty()

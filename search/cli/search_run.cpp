@@ -269,10 +269,10 @@ void package_winner(SearchResult& result, const QuantizedGraph& graph,
                 {package_name(result.job), result.target, self_test, &provenance});
 }
 
-void validate_winner(SearchResult& result, const std::vector<TestVector>& vectors, const Samples& test,
-                     Progress& progress) {
+void validate_winner(SearchResult& result, const QuantizedGraph& graph,
+                     const std::vector<TestVector>& vectors, const Samples& test, Progress& progress) {
   try {
-    result.device = validate({result.package, result.folder / "device", ""}, vectors);
+    result.device = validate({result.package, result.folder / "device", "", &graph}, vectors);
   } catch (const Error& error) {
     if (error.code() != ExitCode::device_not_found) throw;
     result.not_validated = error.what();
@@ -298,7 +298,7 @@ void measure_others(SearchResult& result, const Samples& test, const Samples& ra
     const fs::path folder = trial_folder(result.folder, c.trial);
     write_package(folder / "package", graph, c.member.cost,
                   {fmt::format("trial{}", c.trial.number), result.target, vectors, nullptr});
-    const DeviceReport report = validate({folder / "package", folder / "device", ""}, vectors);
+    const DeviceReport report = validate({folder / "package", folder / "device", "", &graph}, vectors);
     c.instructions_per_inference = report.instructions_per_inference;
     progress.say(fmt::format("trial {:>2}  {} instructions per inference", c.trial.number,
                              with_separators(report.instructions_per_inference)));
@@ -333,7 +333,7 @@ SearchResult run_search(const Job& job, const RunOptions& options, Progress& pro
   const std::vector<TestVector> vectors = test_vectors(winner, test, job.device_samples);
   package_winner(result, winner, vectors);
   progress.say(fmt::format("package: {}", result.package.string()));
-  validate_winner(result, vectors, test, progress);
+  validate_winner(result, winner, vectors, test, progress);
   if (result.device) measure_others(result, test, ranges, progress);
   return result;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exporters/device/device.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +14,7 @@
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/subprocess.h"
 #include "exporters/device/devices.h"
+#include "exporters/interpreter.h"
 #include "tests/exporters/sample_network.h"
 #include "tests/random_seed.h"
 
@@ -59,10 +61,33 @@ class DeviceRun : public ::testing::Test {
     return cost;
   }
 
-  DeviceReport run_it(const std::string& work = "work", const std::string& device = "") {
-    return validate({package(), folder_.path() / work, device}, vectors_);
+  DeviceReport run_it(const std::string& work = "work", const std::string& device = "",
+                      const QuantizedGraph* network = nullptr) {
+    return validate({package(), folder_.path() / work, device, network}, vectors_);
   }
   fs::path package() const { return folder_.path() / "package"; }
+
+  // Changes a file of the package and its hash in the manifest.
+  void edit(const std::string& name, const std::function<void(std::string&)>& change) {
+    std::string text = read_file(package() / name);
+    change(text);
+    write_file(package() / name, text);
+    auto manifest = nlohmann::json::parse(read_file(package() / "manifest.json"));
+    manifest["files"][name] = {{"bytes", text.size()}, {"sha256", sha256(text)}};
+    write_file(package() / "manifest.json", manifest.dump());
+  }
+
+  // Gives every weight of a node's first row of numbers the same wrong value.
+  void corrupt_weights(NodeId node) {
+    edit("sample_weights.c", [&](std::string& text) {
+      const std::size_t array = text.find(fmt::format("sample_n{}_filter[", node));
+      ASSERT_NE(array, std::string::npos);
+      const std::size_t number = text.find_first_of("-0123456789", text.find('{', array));
+      const std::size_t comma = text.find_first_of(",\n", number);
+      const bool positive = text[number] != '-';
+      text.replace(number, comma - number, positive ? "-127" : "127");
+    });
+  }
 
   const QuantizedGraph graph_ = sample_network(seed());
   std::vector<TestVector> vectors_ = sample_vectors(graph_, 5, seed());
@@ -125,16 +150,64 @@ TEST_F(DeviceRun, WhatExceedsTheTargetDoesNotLink) {
               ::testing::HasSubstr("exceed the RAM"));
 }
 
+// The node that is named is the one whose weight was changed, whatever comes behind it.
+TEST_F(DeviceRun, TheFirstDifferingLayerIsNamed) {
+  MCUFIT_TRACE_SEED();
+  int corrupted = 0;
+  for (NodeId id = 1; id < graph_.graph.size(); ++id) {
+    if (graph_.node(id).filter.empty()) continue;
+    write(sample_target("cortex-m4", true), no_code_sizes());
+    corrupt_weights(id);
+    const DeviceReport report = run_it("work", "host", &graph_);
+    if (!report.first_mismatch) continue;  // nothing of it reaches the output
+    ++corrupted;
+    ASSERT_TRUE(report.first_mismatch->layer.has_value());
+    const LayerMismatch& layer = *report.first_mismatch->layer;
+    EXPECT_EQ(layer.step.node, id);
+    EXPECT_EQ(layer.step.name, graph_.graph.node(id).name);
+    ASSERT_TRUE(layer.index.has_value());
+    const auto& input = vectors_[static_cast<std::size_t>(layer.sample)].input;
+    const auto right = interpret(graph_, input)[static_cast<std::size_t>(id)];
+    EXPECT_EQ(layer.expected, right[static_cast<std::size_t>(*layer.index)]);
+    EXPECT_NE(layer.expected, layer.found);
+
+    const auto by_checksum = run_it("again").first_mismatch->layer;
+    ASSERT_TRUE(by_checksum.has_value());
+    EXPECT_EQ(by_checksum->step.node, id);
+    EXPECT_FALSE(by_checksum->index.has_value());
+  }
+  EXPECT_GE(corrupted, 2);
+}
+
+// Layer by layer: the interpreter's tensors, the same counts again, and nothing lost between them.
+TEST_F(DeviceRun, LayersAddUpToTheInference) {
+  MCUFIT_TRACE_SEED();
+  write(sample_target("cortex-m4", true), no_code_sizes());
+  const auto tensors = interpret(graph_, vectors_[0].input);
+  for (const Device& device : devices()) {
+    if (!reason_against(device.name).empty()) continue;
+    const auto layers_of = [&](const char* work) {
+      return run_layers({package(), folder_.path() / work, device.name, nullptr}, vectors_[0].input);
+    };
+    const LayersReport report = layers_of("one");
+    ASSERT_EQ(std::ssize(report.layers), graph_.graph.size() - 1);
+    for (const LayerRun& layer : report.layers) {
+      EXPECT_EQ(layer.output, tensors[static_cast<std::size_t>(layer.step.node)]) << layer.step.name;
+      EXPECT_TRUE(device.counts.empty() || layer.instructions > layer.step.macs) << layer.step.name;
+    }
+    EXPECT_EQ(to_json(report), to_json(layers_of("two"))) << device.name;
+    if (device.counts.empty()) continue;
+    EXPECT_GT(report.overhead(), 0) << device.name;
+    EXPECT_LT(report.overhead(), 50) << device.name;
+  }
+}
+
 TEST_F(DeviceRun, AModelThatWritesPastItsArenaIsFound) {
   write(sample_target("cortex-m4", true), no_code_sizes());
-  const fs::path source = package() / "sample.c";
-  std::string text = read_file(source);
-  const std::string first = "{ return sample_arena.bytes + ";
-  text.replace(text.find(first), first.size(), "{ return sample_arena.bytes + SAMPLE_ARENA_BYTES - 8 + ");
-  write_file(source, text);
-  auto manifest = nlohmann::json::parse(read_file(package() / "manifest.json"));
-  manifest["files"]["sample.c"] = {{"bytes", text.size()}, {"sha256", sha256(text)}};
-  write_file(package() / "manifest.json", manifest.dump());
+  edit("sample.c", [](std::string& text) {
+    const std::string first = "{ return sample_arena.bytes + ";
+    text.replace(text.find(first), first.size(), "{ return sample_arena.bytes + SAMPLE_ARENA_BYTES - 8 + ");
+  });
   EXPECT_THAT(message_of(ExitCode::validation_mismatch, [&] { run_it(); }), ::testing::HasSubstr("arena"));
 }
 

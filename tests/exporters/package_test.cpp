@@ -135,6 +135,23 @@ TEST_F(Package, CallsAndStoresNoFunctionPointers) {
   EXPECT_TRUE(std::regex_search("  {sample_run_add_s8, &sample_step1, 3},", address));
 }
 
+TEST_F(Package, SelfTestNamesTheFirstCallThatDiffers) {
+  MCUFIT_TRACE_SEED();
+  constexpr const char* kCalls =
+      "#include <stdio.h>\n#include \"sample_selftest.h\"\n"
+      "int main(void) {\n  printf(\"%d\\n\", sample_selftest_call());\n  return 0;\n}\n";
+  const fs::path package = write("package");
+  EXPECT_EQ(run_on_host(package, "gcc", kCalls), "-1\n");
+  std::string text = read_file(package / "sample_steps.c");
+  const std::size_t step = text.find("sample_step4 = {"), end = text.find(".output_max = ", step);
+  text.replace(end, text.find_first_of(",}", end) - end, ".output_max = -128");
+  write_file(package / "sample_steps.c", text);
+  auto manifest = nlohmann::json::parse(read_file(package / "manifest.json"));
+  manifest["files"]["sample_steps.c"] = {{"bytes", text.size()}, {"sha256", sha256(text)}};
+  write_file(package / "manifest.json", manifest.dump());
+  EXPECT_EQ(run_on_host(package, "gcc", kCalls), "3\n");
+}
+
 TEST_F(Package, HeadersServeCxx) {
   const fs::path package = write("package");
   write_file(

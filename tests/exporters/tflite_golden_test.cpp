@@ -112,7 +112,8 @@ TEST_P(TfliteGolden, EmulatedCortexM4GivesTheSameBytes) {
   request.name = GetParam().name;
   request.target = target;
   write_package(folder.path() / "package", graph_, cost, request);
-  const DeviceReport report = validate({folder.path() / "package", folder.path() / "work", ""}, vectors);
+  const DeviceReport report =
+      validate({folder.path() / "package", folder.path() / "work", "", nullptr}, vectors);
   EXPECT_FALSE(report.first_mismatch.has_value());
   EXPECT_EQ(report.linked.flash, cost.flash);
   EXPECT_EQ(report.linked.arena_bytes, cost.ram.arena_bytes);

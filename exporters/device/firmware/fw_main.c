@@ -47,7 +47,7 @@ static void write_report(const findings *found) {
   report_line(file, "stack_bytes", found->stack);
   report_line(file, "arena_touched_bytes", found->arena.touched);
   report_line(file, "arena_unstable_bytes", found->arena.unstable);
-  report_line(file, "calibration_failures", found->miscounted);
+  report_line(file, "miscounted", found->miscounted);
   semihosting_close(file);
 }
 

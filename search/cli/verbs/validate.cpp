@@ -4,11 +4,14 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "blocks/foundation/files.h"
 #include "blocks/foundation/text.h"
 #include "exporters/device/device.h"
 #include "exporters/device/devices.h"
 #include "exporters/test_vectors.h"
+#include "exporters/tflite/import.h"
 #include "search/cli/report.h"
 #include "search/cli/verb.h"
 
@@ -37,6 +40,8 @@ class ValidateVerb : public Verb {
         "keeps firmware, map and log (default: device, beside the package)")(
         "device", po::value<std::string>()->default_value(""),
         "where to run it, a name of --list (default: the core of the package's target)")(
+        "model", po::value<std::string>(),
+        "the .tflite that the package was imported from: a mismatch is then explained to the byte")(
         "list", po::bool_switch(), "lists the devices and what each needs");
   }
 
@@ -53,8 +58,16 @@ class ValidateVerb : public Verb {
     };
     const Manifest manifest = read_manifest(arguments[0]);
     const std::vector<TestVector> vectors = read_vectors(path_option("vectors", "vectors.bin"), manifest);
-    const DeviceReport report =
-        validate({arguments[0], path_option("work", "device"), options["device"].as<std::string>()}, vectors);
+    std::optional<QuantizedGraph> network;
+    if (options.count("model") > 0) {
+      const fs::path model = options["model"].as<std::string>();
+      network = import_tflite(read_file(model), model.filename().string());
+    }
+    const RunRequest request{.package = arguments[0],
+                             .work = path_option("work", "device"),
+                             .device = options["device"].as<std::string>(),
+                             .network = network ? &*network : nullptr};
+    const DeviceReport report = validate(request, vectors);
     if (options.count("json") > 0) {
       std::cout << to_json(report).dump(2) << "\n";
     } else {
