@@ -46,8 +46,8 @@ TEST_F(BadInput, UsageErrorsAreTwo) {
 TEST_F(BadInput, HelpIsThereForEveryVerb) {
   const Finished overview = mcufit({"--help"}, folder_.path());
   EXPECT_EQ(overview.exit_code, 0);
-  for (const char* verb :
-       {"search", "fit", "import", "validate", "targets", "families", "calibrate", "config", "doctor"}) {
+  for (const char* verb : {"search", "fit", "import", "validate", "bench", "targets", "families", "calibrate",
+                           "config", "doctor"}) {
     EXPECT_THAT(overview.out, HasSubstr(verb));
     const Finished f = mcufit({verb, "--help"}, folder_.path());
     EXPECT_EQ(f.exit_code, 0) << verb;
