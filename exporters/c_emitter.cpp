@@ -86,12 +86,15 @@ std::string steps_header(const QuantizedGraph& graph, const MemoryPlan& plan, co
   for (const std::string& kernel : kernels_of(graph.graph))
     kernels += fmt::format("#define {} {}\n", kernel_macro(name, kernel), ++number);
   const NodeId nodes = graph.graph.size();
-  const std::string body = fmt::format(
+  const std::string macros = fmt::format(
       "#include <stdint.h>\n\n"
       "/* The kernels in use. */\n{2}\n"
       "#define {1}_CALLS {3}\n"
       "#define {1}_INPUT_OFFSET {4} /* of {0}_input(), bytes from the arena's start */\n"
-      "#define {1}_OUTPUT_OFFSET {5}\n\n"
+      "#define {1}_OUTPUT_OFFSET {5}\n\n",
+      name, upper(name), kernels, called_nodes(graph.graph).size(), plan.placement(0).offset,
+      plan.placement(nodes - 1).offset);
+  const std::string declarations = fmt::format(
       "/* A kernel, its constants, and the outputs [0, end) that it computes: rows, or a fully-connected "
       "layer's\n"
       "   elements. */\n"
@@ -100,8 +103,8 @@ std::string steps_header(const QuantizedGraph& graph, const MemoryPlan& plan, co
       "extern const {0}_call {0}_calls[{1}_CALLS + 1];\n\n"
       "/* Runs the calls from `call` on, up to `end` or, where that is null, to the last. */\n"
       "void {0}_run(const {0}_call *call, const {0}_call *end, int8_t *arena);\n",
-      name, upper(name), kernels, called_nodes(graph.graph).size(), plan.placement(0).offset, plan.placement(nodes - 1).offset);
-  return guarded(name + "_steps", body);
+      name, upper(name));
+  return guarded(name + "_steps", macros + extern_c(declarations));
 }
 
 // Each kernel has a function that runs the calls of this kernel and leaves the others alone, so that each

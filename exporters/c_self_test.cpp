@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "blocks/foundation/error.h"
+#include "cost-models/layout.h"
 #include "exporters/c_steps.h"
 #include "exporters/c_text.h"
 #include "exporters/checksums.h"
@@ -47,7 +48,7 @@ std::string places(const QuantizedGraph& graph, const MemoryPlan& plan, const st
       "/* Where each call's output lies in the arena. */\n"
       "static const struct {{\n  int32_t offset, bytes;\n}} places[{}_CALLS] = {{\n",
       upper(name));
-  for (NodeId id = 1; id < graph.graph.size(); ++id) {
+  for (const NodeId id : called_nodes(graph.graph)) {
     const Node& node = graph.graph.node(id);
     text += fmt::format("    {{{}, {}}}, /* {} */\n", plan.placement(id).offset, node.shape.elements(),
                         c_comment(node.name));

@@ -3,6 +3,7 @@
 
 #include <zlib.h>
 
+#include "cost-models/layout.h"
 #include "exporters/interpreter.h"
 
 namespace mcufit {
@@ -15,7 +16,8 @@ std::uint32_t crc32(std::span<const std::int8_t> bytes) {
 NodeChecksums node_checksums(const QuantizedGraph& graph, std::span<const std::int8_t> input) {
   NodeChecksums checksums{.input = crc32(input), .steps = {}};
   const auto tensors = interpret(graph, input);
-  for (std::size_t node = 1; node < tensors.size(); ++node) checksums.steps.push_back(crc32(tensors[node]));
+  for (const NodeId id : called_nodes(graph.graph))
+    checksums.steps.push_back(crc32(tensors[static_cast<std::size_t>(id)]));
   return checksums;
 }
 

@@ -41,6 +41,24 @@ TEST_F(Import, GivesAPackageThatValidates) {
   EXPECT_EQ(device.exit_code, 0) << device.out << device.err;
 }
 
+TEST_F(Import, BenchRepeatsToTheInstructionAndAddsUp) {
+  if (!missing_for_device().empty()) GTEST_SKIP() << missing_for_device();
+  ASSERT_EQ(import(small_model()).exit_code, 0);
+  const Finished f = mcufit({"bench", "run/package", "--json"}, folder_.path());
+  ASSERT_EQ(f.exit_code, 0) << f.err;
+  EXPECT_EQ(mcufit({"bench", "run/package", "--json"}, folder_.path()).out, f.out);
+  const json j = json::parse(f.out);
+  ASSERT_EQ(j["layers"].size(), 7U);
+  std::int64_t sum = j["overhead"];
+  for (const json& layer : j["layers"]) sum += layer["instructions"].get<std::int64_t>();
+  EXPECT_EQ(sum, j["per_inference"]);
+  EXPECT_EQ(mcufit({"bench", "run/package", "--device", "host"}, folder_.path()).exit_code, 2);
+  const Finished table = mcufit({"bench", "run/package", "--device", "all"}, folder_.path());
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("cortex-m4"));
+  EXPECT_THAT(table.out, HasSubstr("host"));
+}
+
 TEST_F(Import, JsonTellsGraphAndCost) {
   const Finished f = import(small_model(), {"--json", "--name", "other", "--vectors", "3"});
   ASSERT_EQ(f.exit_code, 0) << f.err;

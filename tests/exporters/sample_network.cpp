@@ -52,6 +52,9 @@ QuantizedNode random_node(const Node& node, const NodeWeights& w, Random& random
   q.output = {0.02F + 0.02F * static_cast<float>(random.unit()),
               static_cast<std::int32_t>(random.between(-20, 20))};
   if (std::holds_alternative<Softmax>(node.op) || is_sigmoid(node.op)) q.output = kUnitOutput;
+  // Gated values are small; and a classifier has to tell them apart.
+  if (std::holds_alternative<Mul>(node.op)) q.output.scale /= 4;
+  const double gain = std::holds_alternative<FullyConnected>(node.op) ? 8 : 1;
   const auto channels = static_cast<std::size_t>(node.shape.channels);
   for (std::size_t i = 0; i < w.filter.size(); ++i)
     q.filter.push_back(static_cast<std::int8_t>(random.between(-127, 127)));
@@ -59,7 +62,7 @@ QuantizedNode random_node(const Node& node, const NodeWeights& w, Random& random
     q.bias.push_back(static_cast<std::int32_t>(random.between(-3000, 3000)));
   const double taps = w.filter.empty() ? 1 : static_cast<double>(w.filter.size() / channels);
   for (std::size_t i = 0; i < channels && !w.filter.empty(); ++i) {
-    q.filter_scales.push_back(static_cast<float>((0.005 + 0.01 * random.unit()) / taps));
+    q.filter_scales.push_back(static_cast<float>(gain * (0.005 + 0.01 * random.unit()) / taps));
   }
   return q;
 }
