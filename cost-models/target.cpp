@@ -18,9 +18,9 @@ constexpr std::int64_t kMostMemory = std::int64_t{1} << 31;
 constexpr std::int64_t kMostClock = 10'000'000'000;
 
 const std::vector<std::string>& cores() {
-  static const std::vector<std::string> kCores{"cortex-m0",  "cortex-m0plus", "cortex-m3",
-                                               "cortex-m4",  "cortex-m7",     "cortex-m33",
-                                               "cortex-m55", "cortex-m85",    "rv32"};
+  static const std::vector<std::string> kCores{
+      "cortex-m0",  "cortex-m0plus", "cortex-m3",  "cortex-m4", "cortex-m7",
+      "cortex-m33", "cortex-m55",    "cortex-m85", "rv32",      "avr"};
   return kCores;
 }
 
@@ -39,7 +39,8 @@ Target read_target(ObjectReader& reader) {
   Target t;
   t.name = reader.string("name", "short lower-case name, the file's stem");
   t.board = reader.string("board", "what it is sold as");
-  t.core = reader.choice("core", cores(), "core, as GCC's -mcpu spells it, or rv32 for RV32IMAC");
+  t.core =
+      reader.choice("core", cores(), "core, as GCC's -mcpu spells it, or rv32 (RV32IMAC), avr (ATmega2560)");
   t.fpu = reader.boolean("fpu", "single-precision floating-point unit");
   t.clock_hz = reader.integer("clock_hz", {1, kMostClock}, "core clock in Hz");
   t.flash_bytes = reader.integer("flash_bytes", {1024, kMostMemory}, "flash in bytes");

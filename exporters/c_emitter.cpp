@@ -146,7 +146,8 @@ void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std:
     externals += text.externals;
   }
   files[name + "_weights.h"] = guarded(name + "_weights", "#include <stdint.h>\n\n" + externals);
-  files[name + "_weights.c"] = fmt::format("{}#include \"{}_weights.h\"\n\n{}", kCLicense, name, tables);
+  files[name + "_weights.c"] = fmt::format(
+      "{}#include \"{}_weights.h\"\n\n#include \"mcufit_runtime.h\"\n\n{}", kCLicense, name, tables);
 }
 
 void add_runtime(const QuantizedGraph& graph, PackageFiles& files) {

@@ -25,7 +25,7 @@ void check_vectors(const QuantizedGraph& graph, const PackageRequest& request) {
 
 std::string vectors(std::string_view what, const std::vector<TestVector>& tests,
                     std::vector<std::int8_t> TestVector::*member) {
-  std::string text = fmt::format("static const int8_t {}[{}][{}] = {{\n", what, tests.size(),
+  std::string text = fmt::format("static const int8_t {}[{}][{}] MCUFIT_IN_FLASH = {{\n", what, tests.size(),
                                  (tests.front().*member).size());
   for (const TestVector& test : tests) text += "    {\n" + c_numbers(test.*member, 8) + "    },\n";
   return text + "};\n\n";
@@ -74,7 +74,7 @@ std::string header(const std::string& name) {
 constexpr std::string_view kFunctions = R"(static void load(int vector) {{
   int8_t *input = {0}_input();
   int32_t i;
-  for (i = 0; i < {1}_INPUT_BYTES; ++i) input[i] = inputs[vector][i];
+  for (i = 0; i < {1}_INPUT_BYTES; ++i) input[i] = MCUFIT_FLASH_S8(&inputs[vector][i]);
 }}
 
 int {0}_selftest(void) {{
@@ -86,7 +86,9 @@ int {0}_selftest(void) {{
     int32_t i;
     load(vector);
     {0}_invoke();
-    for (i = 0; i < {1}_OUTPUT_BYTES; ++i) differs |= output[i] != outputs[vector][i];
+    for (i = 0; i < {1}_OUTPUT_BYTES; ++i) {{
+      differs |= output[i] != MCUFIT_FLASH_S8(&outputs[vector][i]);
+    }}
     failed += differs;
   }}
   return failed;
@@ -125,14 +127,15 @@ void add_self_test(const QuantizedGraph& graph, const MemoryPlan& plan, const Pa
   if (request.self_test.empty()) return;
   const std::string& name = request.name;
   files[name + "_selftest.h"] = header(name);
-  files[name + "_selftest.c"] =
-      fmt::format(
-          "{0}#include \"{1}_selftest.h\"\n\n#include \"{1}.h\"\n#include \"{1}_steps.h\"\n\n"
-          "#define VECTORS {2}\n\n",
-          kCLicense, name, request.self_test.size()) +
-      vectors("inputs", request.self_test, &TestVector::input) +
-      vectors("outputs", request.self_test, &TestVector::output) + checksums(graph, request) +
-      places(graph, plan, name) + fmt::format(kFunctions, name, upper(name));
+  files[name + "_selftest.c"] = fmt::format(
+                                    "{0}#include \"{1}_selftest.h\"\n\n#include \"{1}.h\"\n#include "
+                                    "\"{1}_steps.h\"\n#include \"mcufit_runtime.h\"\n\n"
+                                    "#define VECTORS {2}\n\n",
+                                    kCLicense, name, request.self_test.size()) +
+                                vectors("inputs", request.self_test, &TestVector::input) +
+                                vectors("outputs", request.self_test, &TestVector::output) +
+                                checksums(graph, request) + places(graph, plan, name) +
+                                fmt::format(kFunctions, name, upper(name));
 }
 
 }  // namespace mcufit

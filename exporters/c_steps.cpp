@@ -30,7 +30,7 @@ std::string numbers(std::span<const Integer> values, std::size_t indent) {
 
 template <typename Integer>
 std::string array(std::string_view declaration, std::span<const Integer> values) {
-  return fmt::format("{}[{}] = {{\n{}}};\n", declaration, values.size(), numbers(values, 4));
+  return fmt::format("{}[{}] MCUFIT_IN_FLASH = {{\n{}}};\n", declaration, values.size(), numbers(values, 4));
 }
 
 std::string text_of(const mcufit_view& v) {

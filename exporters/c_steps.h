@@ -11,7 +11,7 @@
 
 namespace mcufit {
 
-// C text of an array: `const int8_t name[3] = {...};`, some numbers a line.
+// C text of an array in flash: `const int8_t name[3] MCUFIT_IN_FLASH = {...};`, some numbers a line.
 std::string c_array(std::string_view declaration, std::span<const std::int8_t> values);
 std::string c_array(std::string_view declaration, std::span<const std::int32_t> values);
 

@@ -197,8 +197,16 @@ void check_law(const CodeSizes& sizes, const Compiled& c) {
 }  // namespace
 
 CodeSizes measure_code_sizes(const Target& target) {
+  const Device& device = find_device(target.core);
+  if (!device.call_graph) {
+    throw Error(
+        ExitCode::usage,
+        fmt::format("code sizes of {}: {} writes no call graph, so nothing exact can be said; accepted: "
+                    "the emulated Arm and RISC-V cores",
+                    target.core, device.compiler.name));
+  }
   const ScratchFolder scratch(fs::temp_directory_path());
-  const Toolchain toolchain(find_device(target.core), target, scratch.path());
+  const Toolchain toolchain(device, target, scratch.path());
   const CompilerLibrary library(toolchain);
   const auto compiled = [&](const QuantizedGraph& graph) {
     return compile(graph, target, toolchain, library);

@@ -119,6 +119,29 @@ Device rv32() {
   return d;
 }
 
+// simavr counts cycles as the chip does. The compiler writes no call graph, so the stack has no bound.
+Device avr() {
+  Device d;
+  d.name = "avr";
+  d.board = "atmega2560";
+  d.counts = "cycles";
+  d.compiler = {"avr-gcc", "gcc-avr avr-libc"};
+  d.tools = "avr-";
+  d.standard = "-std=gnu99";
+  d.flags = {"-mmcu=atmega2560"};
+  d.call_graph = false;
+  d.firmware = {"fw_report.c", "fw_avr.c"};
+  d.emulator = {"simavr", "simavr"};
+  d.emulator_arguments = {"-m", "atmega2560", "-f", "16000000"};
+  d.files_in_text = true;
+  d.flash = {0, 256 * 1024};
+  d.ram = {0x200, 8 * 1024};
+  d.most_constants = 60 * 1024;
+  d.link_flags = {fmt::format("-Wl,--defsym=__TEXT_REGION_LENGTH__={}", d.flash.bytes),
+                  fmt::format("-Wl,--defsym=__DATA_REGION_LENGTH__={}", d.ram.bytes)};
+  return d;
+}
+
 Device host(const char* name, const Program& compiler) {
   Device d;
   d.name = name;
@@ -153,6 +176,7 @@ std::vector<Device> make_devices() {
                {0x30000000, kMiB / 2},
                {0x70000000, 16 * kMiB}}),
           rv32(),
+          avr(),
           host("host", {"gcc", "gcc"}),
           host("host-clang", {"clang-14", "clang-14"})};
 }

@@ -31,7 +31,8 @@ struct Device {
   std::string counts = "instructions";  // what the firmware counts; empty: nothing
 
   Program compiler;
-  std::string tools;               // prefix of size, nm and objdump: "arm-none-eabi-"
+  std::string tools;  // prefix of size, nm and objdump: "arm-none-eabi-"
+  std::string standard = "-std=c99";
   std::vector<std::string> flags;  // of everything that is compiled and linked
   bool fpu = false;                // of the board; a target of this core says for itself
   std::vector<std::string> fpu_flags, no_fpu_flags;
@@ -44,12 +45,16 @@ struct Device {
 
   Program emulator;
   std::vector<std::string> emulator_arguments;  // the firmware's file follows
+  bool files_in_text = false;  // the firmware's files come as text on the emulator's output (fw_avr.c)
 
-  // The target's flash and RAM hold the model alone; the firmware lives in the scratch memory. Without
-  // memories there is no linker script: the program runs on this machine.
+  // The target's flash and RAM hold the model alone; the firmware lives in the scratch memory. Where there is
+  // none, the firmware shares the memories, under the compiler's own linker script. This machine has no
+  // memories.
   Memory flash, ram, scratch;
+  std::int64_t most_constants = 0;  // bytes of weights and tables that code can reach; 0: all
 
   bool has_memories() const { return flash.bytes > 0; }
+  bool has_linker_script() const { return scratch.bytes > 0; }
   // The limits of a package on this device: its target's own where it was made for this core, otherwise the
   // board's memories.
   Target limits_for(const Target& target) const;

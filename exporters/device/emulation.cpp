@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <charconv>
+#include <map>
 #include <sstream>
 
 #include "blocks/foundation/error.h"
@@ -33,6 +35,29 @@ std::string_view meaning_of_exit(int code) {
   }
 }
 
+int digit(char c) { return c >= 'a' ? c - 'a' + 10 : c - '0'; }
+
+// "DATA name 0a1b...": a file's next bytes. Emulators decorate lines, so words are looked for. Returns the
+// exit code that the firmware left in the file "exit", or -1.
+int take_files(const std::string& text, const fs::path& work) {
+  std::map<std::string, std::string> files;
+  std::istringstream words(text);
+  for (std::string word, name, bytes; words >> word;) {
+    if (!word.ends_with("DATA") || !(words >> name >> bytes)) continue;
+    std::string& file = files[fs::path(name).filename().string()];
+    const auto is_digit = [&](std::size_t i) {
+      return std::isxdigit(static_cast<unsigned char>(bytes[i])) != 0;
+    };
+    for (std::size_t i = 0; i + 1 < bytes.size() && is_digit(i) && is_digit(i + 1); i += 2)
+      file.push_back(static_cast<char>(16 * digit(bytes[i]) + digit(bytes[i + 1])));
+  }
+  for (const auto& [name, content] : files) {
+    if (!name.empty()) write_file(work / name, content);
+  }
+  const std::string& code = files["exit"];
+  return code.empty() ? -1 : code.front();
+}
+
 [[noreturn]] void refuse(const fs::path& file, const std::string& message) {
   throw Error(ExitCode::device_protocol, fmt::format("{}: {}", file.string(), message));
 }
@@ -48,6 +73,7 @@ std::string device_text(const Device& device, const std::string& compiler) {
   std::istringstream words(run(command).out);
   std::string name, word, version;
   words >> name >> word >> word >> version;
+  if (version.empty()) return fmt::format("{} ({})", device.board, device.emulator.name);
   return fmt::format("{} ({} {})", device.board, name, version);
 }
 
@@ -64,12 +90,13 @@ void run_image(const Image& image, const Device& device, const fs::path& work) {
   command.time_limit = kTimeLimit;
   const Finished finished = run(command);
   write_file(work / "emulator.log", finished.out + finished.err);
-  if (finished.exit_code == 0 && !finished.timed_out) return;
+  const int exit_code =
+      device.files_in_text ? take_files(finished.out + finished.err, work) : finished.exit_code;
+  if (exit_code == 0 && !finished.timed_out) return;
   throw Error(ExitCode::device_protocol,
               fmt::format("{}: {} (exit code {}); see emulator.log beside it", (work / image.elf).string(),
-                          finished.timed_out ? "no answer within the time limit"
-                                             : meaning_of_exit(finished.exit_code),
-                          finished.exit_code));
+                          finished.timed_out ? "no answer within the time limit" : meaning_of_exit(exit_code),
+                          exit_code));
 }
 
 Findings read_findings(const fs::path& file) {

@@ -25,6 +25,17 @@ void check_memories(const Target& target, const Device& device) {
                           device.ram.bytes));
 }
 
+// A single array of more than a quarter of the address space is refused by the compiler, so this comes first.
+void check_constants(const Manifest& manifest, const Device& device) {
+  const std::int64_t bytes = manifest.flash.model_bytes();
+  if (device.most_constants == 0 || bytes <= device.most_constants) return;
+  throw Error(
+      ExitCode::constraint_not_met,
+      fmt::format("package {}: found {} bytes of weights and tables; accepted: the {} that code of {} "
+                  "can reach; try a smaller network or a larger core",
+                  manifest.name, bytes, device.most_constants, device.name));
+}
+
 std::string memories(const Target& target, const Device& device) {
   return fmt::format(
       "MEMORY {{\n"
@@ -82,10 +93,10 @@ std::string glue(const Manifest& manifest, std::int64_t samples) {
       "#define MODEL_INPUT_BYTES {1}U\n#define MODEL_OUTPUT_BYTES {2}U\n#define MODEL_SAMPLES {3}U\n"
       "#define MODEL_RUN {0}_run\n#define MODEL_CALL {0}_call\n#define MODEL_STEPS {0}_calls\n#define "
       "MODEL_CALLS {6}U\n"
-      "#define MODEL_ARENA ({0}_input() - {7})\n"
+      "#define MODEL_ARENA ({0}_input() - {7})\n#define MODEL_ARENA_BYTES {8}UL\n"
       "#define MODEL_PLACES {4}\n",
       manifest.name, manifest.input_bytes, manifest.output_bytes, samples, places(manifest), kFirmwareVersion,
-      manifest.steps.size(), manifest.input_offset);
+      manifest.steps.size(), manifest.input_offset, manifest.ram.arena_bytes);
 }
 
 std::string stem_of(std::string_view file) { return std::string(file.substr(0, file.rfind('.'))); }
@@ -135,6 +146,7 @@ std::set<std::string, std::less<>> add_library(const Toolchain& toolchain, CallG
 Image build_image(const fs::path& package, const Manifest& manifest, const Device& device,
                   const Target& limits, Firmware firmware, std::int64_t samples, const fs::path& work) {
   if (device.has_memories()) check_memories(limits, device);
+  check_constants(manifest, device);
   const fs::path sources = fs::absolute(package);
   const Toolchain toolchain(device, limits, work);
   CallGraph calls;
@@ -151,7 +163,7 @@ Image build_image(const fs::path& package, const Manifest& manifest, const Devic
   write_file(work / "mcufit_fw_model.h", glue(manifest, samples));
   for (std::string& object : compile_firmware(sources, firmware, toolchain))
     objects.push_back(std::move(object));
-  const std::string script = device.has_memories() ? "firmware.ld" : "";
+  const std::string script = device.has_linker_script() ? "firmware.ld" : "";
   if (!script.empty())
     write_file(work / script, linker_script(manifest, limits, device, image.stack_bound_bytes.value_or(0)));
   toolchain.link(objects, script, "firmware");

@@ -106,12 +106,15 @@ class MapReader {
       if (section.starts_with(data)) return &sizes_.data_bss_bytes;
     }
     if (section.starts_with(".text")) return &sizes_.flash.code_bytes;
-    if (section.starts_with(".rodata")) return constant_owner(section);
+    for (const std::string_view constants : {".rodata.", ".progmem.data."}) {
+      if (section.starts_with(constants)) return constant_owner(section.substr(constants.size()));
+    }
+    if (section.starts_with(".rodata")) return &sizes_.flash.code_bytes;
     return nullptr;  // debugging and attributes, not loaded
   }
 
   std::int64_t* constant_owner(const std::string& section) {
-    const std::string prefix = ".rodata." + manifest_.name + "_";
+    const std::string prefix = manifest_.name + "_";
     if (section.starts_with(prefix + "n")) {
       if (section.ends_with("_filter")) return &sizes_.flash.weights_bytes;
       if (section.ends_with("_bias")) return &sizes_.flash.bias_bytes;

@@ -52,7 +52,7 @@ void take_findings(const fs::path& file, DeviceReport& report) {
   report.arena_touched_bytes = value("arena_touched_bytes");
   require(value("arena_unstable_bytes") == 0, ExitCode::validation_mismatch,
           "the model read arena bytes that it had not written: a kernel or the memory plan is wrong");
-  require(report.stack_bytes <= report.stack_bound_bytes || report.counts.empty(),
+  require(report.stack_bytes <= report.stack_bound_bytes || report.stack_bound_bytes == 0,
           ExitCode::validation_mismatch,
           fmt::format("{} bytes above the arena were written; the stack's bound is {}: a kernel wrote past "
                       "the arena, or the bound is "
@@ -111,12 +111,13 @@ DeviceReport validate(const RunRequest& request, std::span<const TestVector> sam
 }
 
 Prediction predict(const Manifest& manifest, const Device& device) {
-  Prediction predicted{manifest.flash, manifest.ram};
+  Prediction predicted{manifest.flash, manifest.ram, false};
   if (device.name == manifest.target.core || !device.has_memories()) return predicted;
   std::set<std::string, std::less<>> kernels;
   for (const ManifestStep& step : manifest.steps) kernels.insert(step.kernel);
-  const CodeCost code = price_code(kernels, std::ssize(manifest.steps),
-                                   load_code_sizes(device.limits_for(manifest.target)).sizes);
+  const CodeSizesForTarget table = load_code_sizes(device.limits_for(manifest.target));
+  const CodeCost code = price_code(kernels, std::ssize(manifest.steps), table.sizes);
+  predicted.estimated = table.estimated;
   predicted.flash.code_bytes = code.code_bytes;
   predicted.ram.stack_bytes = code.stack_bytes;
   return predicted;

@@ -15,15 +15,16 @@ std::vector<std::string> flags_for(const Device& device, const Target& target) {
   std::vector<std::string> flags = device.flags;
   const std::vector<std::string>& abi = target.fpu ? device.fpu_flags : device.no_fpu_flags;
   flags.insert(flags.end(), abi.begin(), abi.end());
-  for (const char* flag : {"-std=c99", "-O2", "-ffunction-sections", "-fdata-sections", "-fno-lto", "-Wall",
-                           "-Wextra", "-Wconversion", "-Wshadow", "-Werror"}) {
+  flags.push_back(device.standard);
+  for (const char* flag : {"-O2", "-ffunction-sections", "-fdata-sections", "-fno-lto", "-Wall", "-Wextra",
+                           "-Wconversion", "-Wshadow", "-Werror"}) {
     flags.emplace_back(flag);
   }
   return flags;
 }
 
 bool does_not_fit(const std::string& message) {
-  for (const char* sign : {"overflowed by", "will not fit in region", "mcufit:"}) {
+  for (const char* sign : {"overflowed by", "will not fit in region", "is not within region", "mcufit:"}) {
     if (message.find(sign) != std::string::npos) return true;
   }
   return false;

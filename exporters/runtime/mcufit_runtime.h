@@ -5,16 +5,27 @@
 #define MCUFIT_RUNTIME_H
 
 #include <stdint.h>
+#ifdef __AVR__
+#include <avr/pgmspace.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Constant data is read through these alone: on AVR flash is an address space of its own. */
+/* Weights and tables are placed in flash by the first and read through the others alone: on AVR flash is an
+   address space of its own, of which the lowest 64 KiB are reached so. */
 #ifndef MCUFIT_FLASH_S8
+#ifdef __AVR__
+#define MCUFIT_IN_FLASH __attribute__((__progmem__))
+#define MCUFIT_FLASH_S8(pointer) ((int8_t)pgm_read_byte(pointer))
+#define MCUFIT_FLASH_S32(pointer) ((int32_t)pgm_read_dword(pointer))
+#else
+#define MCUFIT_IN_FLASH
 #define MCUFIT_FLASH_S8(pointer) (*(pointer))
 #define MCUFIT_FLASH_S16(pointer) (*(pointer))
 #define MCUFIT_FLASH_S32(pointer) (*(pointer))
+#endif
 #endif
 
 /* Keeps a hot loop in a function, and so a register allocation, of its own. */

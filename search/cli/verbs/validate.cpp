@@ -72,7 +72,9 @@ class ValidateVerb : public Verb {
       std::cout << to_json(report).dump(2) << "\n";
     } else {
       const Prediction predicted = predict(manifest, find_device(report.core));
-      std::cout << describe(report) << "\n" << ledger_table(predicted.flash, predicted.ram, &report);
+      std::cout << describe(report) << "\n"
+                << ledger_table(predicted.flash, predicted.ram, &report)
+                << (predicted.estimated ? "code and stack are predicted from another core's table\n" : "");
     }
     return report.first_mismatch ? ExitCode::validation_mismatch : ExitCode::ok;
   }
