@@ -49,18 +49,16 @@ struct Constants {
   std::array<std::int8_t, 256> lookup{};  // of activate
 };
 
-std::vector<Constants> constants_of(const QuantizedGraph& graph) {
-  std::vector<Constants> constants(graph.nodes.size());
-  for (NodeId id = 1; id < graph.graph.size(); ++id) {
-    Constants& c = constants[static_cast<std::size_t>(id)];
-    if (!graph.node(id).filter_scales.empty()) c.channels = channel_multipliers(graph, id);
-    if (std::holds_alternative<Add>(graph.graph.node(id).op)) c.add = add_multipliers(graph, id);
-    if (std::holds_alternative<Softmax>(graph.graph.node(id).op)) c.softmax = softmax_scaling(graph, id);
-    if (std::holds_alternative<Mul>(graph.graph.node(id).op)) c.rescaling = mul_multiplier(graph, id);
-    if (std::holds_alternative<Mean>(graph.graph.node(id).op)) c.rescaling = mean_multiplier(graph, id);
-    if (std::holds_alternative<Activate>(graph.graph.node(id).op)) c.lookup = lookup_table(graph, id);
-  }
-  return constants;
+Constants constants_of(const QuantizedGraph& graph, NodeId id) {
+  const Node& node = graph.graph.node(id);
+  Constants c;
+  if (!graph.node(id).filter_scales.empty()) c.channels = channel_multipliers(graph, id);
+  if (std::holds_alternative<Add>(node.op)) c.add = add_multipliers(graph, id);
+  if (std::holds_alternative<Softmax>(node.op)) c.softmax = softmax_scaling(graph, id);
+  if (std::holds_alternative<Mul>(node.op)) c.rescaling = mul_multiplier(graph, id);
+  if (std::holds_alternative<Mean>(node.op)) c.rescaling = mean_multiplier(graph, id);
+  if (std::holds_alternative<Activate>(node.op)) c.lookup = lookup_table(graph, id);
+  return c;
 }
 
 // One node: its inputs' shapes, quantizations and values, and where its own values go.
@@ -282,28 +280,36 @@ class Evaluation {
   Tensor* out_ = nullptr;
 };
 
-std::vector<Tensor> run(const QuantizedGraph& graph, const std::vector<Constants>& constants,
-                        std::span<const std::int8_t> input) {
-  std::vector<Tensor> values(graph.nodes.size());
+std::vector<NodeInterpreter> interpreters_of(const QuantizedGraph& graph) {
+  std::vector<NodeInterpreter> nodes;
+  for (NodeId id = 1; id < graph.graph.size(); ++id) nodes.push_back(node_interpreter(graph, id));
+  return nodes;
+}
+
+std::vector<Tensor> run(const std::vector<NodeInterpreter>& nodes, std::span<const std::int8_t> input) {
+  std::vector<Tensor> values(nodes.size() + 1);
   values[0].assign(input.begin(), input.end());
-  for (NodeId id = 1; id < graph.graph.size(); ++id) {
-    const Evaluation evaluation(graph, constants[static_cast<std::size_t>(id)], id, values);
-    std::visit(evaluation, graph.graph.node(id).op);
-  }
+  for (const NodeInterpreter& node : nodes) node(values);
   return values;
 }
 
 }  // namespace
 
+NodeInterpreter node_interpreter(const QuantizedGraph& graph, NodeId id) {
+  return [&graph, id, constants = constants_of(graph, id)](std::vector<Tensor>& values) {
+    std::visit(Evaluation(graph, constants, id, values), graph.graph.node(id).op);
+  };
+}
+
 std::vector<Tensor> interpret(const QuantizedGraph& graph, std::span<const std::int8_t> input) {
-  return run(graph, constants_of(graph), input);
+  return run(interpreters_of(graph), input);
 }
 
 std::vector<Tensor> interpret_all(const QuantizedGraph& graph, std::span<const Tensor> inputs) {
-  const std::vector<Constants> constants = constants_of(graph);
+  const std::vector<NodeInterpreter> nodes = interpreters_of(graph);
   std::vector<Tensor> outputs(inputs.size());
   tbb::parallel_for(std::size_t{0}, inputs.size(),
-                    [&](std::size_t i) { outputs[i] = std::move(run(graph, constants, inputs[i]).back()); });
+                    [&](std::size_t i) { outputs[i] = std::move(run(nodes, inputs[i]).back()); });
   return outputs;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -16,7 +17,13 @@ namespace mcufit {
 std::vector<std::vector<std::int8_t>> interpret(const QuantizedGraph& graph,
                                                 std::span<const std::int8_t> input);
 
-// The outputs of the last node for many samples, [sample][element]; parallel over samples.
+// The same for one node: computes values[id] from the values of its inputs, with its constants derived once.
+// Keeps a reference to the graph.
+using NodeInterpreter = std::function<void(std::vector<std::vector<std::int8_t>>& values)>;
+NodeInterpreter node_interpreter(const QuantizedGraph& graph, NodeId id);
+
+// The outputs of the last node for many samples, [sample][element]; parallel over samples. For whole data
+// sets there is FastInterpreter.
 std::vector<std::vector<std::int8_t>> interpret_all(const QuantizedGraph& graph,
                                                     std::span<const std::vector<std::int8_t>> inputs);
 

@@ -8,7 +8,7 @@
 #include <functional>
 
 #include "blocks/float_interpreter.h"
-#include "exporters/interpreter.h"
+#include "exporters/fast_interpreter.h"
 #include "exporters/quantize.h"
 
 namespace mcufit {
@@ -65,10 +65,12 @@ double float_accuracy(const Lowered& lowered, const Samples& samples) {
 }
 
 double int8_accuracy(const QuantizedGraph& graph, const Samples& samples) {
-  return share(samples, [&](std::int64_t i) {
-    const auto outputs = interpret(graph, int8_input(samples.sample(i)));
-    return argmax(outputs.back()) == samples.labels[static_cast<std::size_t>(i)];
-  });
+  std::vector<std::vector<std::int8_t>> inputs;
+  for (std::int64_t i = 0; i < samples.size(); ++i) inputs.push_back(int8_input(samples.sample(i)));
+  const auto outputs = FastInterpreter(graph).run_all(inputs);
+  std::int64_t correct = 0;
+  for (std::size_t i = 0; i < outputs.size(); ++i) correct += argmax(outputs[i]) == samples.labels[i] ? 1 : 0;
+  return static_cast<double>(correct) / static_cast<double>(samples.size());
 }
 
 }  // namespace mcufit

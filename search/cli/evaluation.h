@@ -21,7 +21,7 @@ std::vector<float> real_input(std::span<const std::uint8_t> sample);
 QuantizedGraph quantize_trained(const Graph& graph, const Weights& weights, const Samples& samples);
 
 // Share of samples, 0..1, whose largest output is their label (the first of equal ones): by the float
-// interpreter, and by the integer interpreter, the judge. Parallel over samples.
+// interpreter, and by the fast integer interpreter, which has its judge's bytes. Parallel over samples.
 double float_accuracy(const Lowered& lowered, const Samples& samples);
 double int8_accuracy(const QuantizedGraph& graph, const Samples& samples);
 

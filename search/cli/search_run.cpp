@@ -13,7 +13,7 @@
 #include "blocks/foundation/text.h"
 #include "blocks/foundation/version.h"
 #include "blocks/weights.h"
-#include "exporters/interpreter.h"
+#include "exporters/fast_interpreter.h"
 #include "exporters/package.h"
 #include "exporters/test_vectors.h"
 #include "search/cli/evaluation.h"
@@ -241,7 +241,7 @@ std::vector<TestVector> test_vectors(const QuantizedGraph& graph, const Samples&
   std::vector<std::vector<std::int8_t>> inputs;
   for (std::int64_t i = 0; i < std::min(count, samples.size()); ++i)
     inputs.push_back(int8_input(samples.sample(i)));
-  auto outputs = interpret_all(graph, inputs);
+  auto outputs = FastInterpreter(graph).run_all(inputs);
   std::vector<TestVector> vectors;
   for (std::size_t i = 0; i < inputs.size(); ++i)
     vectors.push_back({std::move(inputs[i]), std::move(outputs[i])});

@@ -11,6 +11,7 @@
 #include "blocks/foundation/subprocess.h"
 #include "cost-models/price.h"
 #include "exporters/device/device.h"
+#include "exporters/fast_interpreter.h"
 #include "exporters/interpreter.h"
 #include "exporters/steps.h"
 #include "exporters/tflite/import.h"
@@ -97,6 +98,7 @@ TEST_P(TfliteGolden, InterpreterAndKernelsGiveTensorFlowLiteMicrosBytes) {
     const Bytes interpreted = interpret(graph_, sample(k)).back();
     EXPECT_EQ(hexadecimal(interpreted), GetParam().outputs[k]) << "input " << k;
     EXPECT_EQ(run_kernels(graph_, sample(k)), interpreted) << "input " << k;
+    EXPECT_EQ(FastInterpreter(graph_).run(sample(k)).back(), interpreted) << "input " << k;
   }
 }
 
@@ -148,7 +150,7 @@ TEST(TfliteAccuracy, KeywordsAreRecognized) {
   std::vector<Bytes> inputs;
   for (auto at = content.begin(); at != content.end(); at += 1 + kInputs)
     inputs.emplace_back(at + 1, at + 1 + kInputs);
-  const auto outputs = interpret_all(import_tflite(read_file(model), "kws"), inputs);
+  const auto outputs = FastInterpreter(import_tflite(read_file(model), "kws")).run_all(inputs);
   int right = 0;
   for (std::size_t i = 0; i < kRecords; ++i) {
     const auto best = std::max_element(outputs[i].begin(), outputs[i].end()) - outputs[i].begin();

@@ -13,7 +13,7 @@
 #include "blocks/foundation/random.h"
 #include "blocks/foundation/text.h"
 #include "exporters/c_emitter.h"
-#include "exporters/interpreter.h"
+#include "exporters/fast_interpreter.h"
 #include "exporters/test_vectors.h"
 #include "search/cli/report.h"
 #include "search/cli/verb.h"
@@ -45,7 +45,7 @@ std::vector<TestVector> random_vectors(const QuantizedGraph& graph, std::size_t 
     inputs[i].resize(static_cast<std::size_t>(graph.graph.input_shape().elements()));
     for (std::int8_t& byte : inputs[i]) byte = static_cast<std::int8_t>(random.between(-128, 127));
   }
-  const auto outputs = interpret_all(graph, inputs);
+  const auto outputs = FastInterpreter(graph).run_all(inputs);
   std::vector<TestVector> vectors;
   for (std::size_t i = 0; i < count; ++i) vectors.push_back({inputs[i], outputs[i]});
   return vectors;
