@@ -33,14 +33,11 @@ std::int32_t RandomNet::draw(std::int64_t low, std::int64_t high) {
   return static_cast<std::int32_t>(random_.between(low, high));
 }
 
-NodeId RandomNet::input(Shape shape) {
+NodeId RandomNet::input(Shape shape, std::optional<Quantization> output) {
+  const Quantization any{static_cast<float>(std::exp2(random_.unit() * 6 - 8)), random_zero_point(random_)};
   graph_.graph.name = "random";
   graph_.graph.nodes.push_back({Input{shape}, {}, shape, "input"});
-  graph_.nodes.push_back(
-      {.output = {static_cast<float>(std::exp2(random_.unit() * 6 - 8)), random_zero_point(random_)},
-       .filter = {},
-       .filter_scales = {},
-       .bias = {}});
+  graph_.nodes.push_back({.output = output.value_or(any), .filter = {}, .filter_scales = {}, .bias = {}});
   return 0;
 }
 

@@ -16,7 +16,7 @@ class RandomNet {
   // input channel whose weights are zero.
   explicit RandomNet(Random& random, double planted = 0) : random_(random), planted_(planted) {}
 
-  NodeId input(Shape shape);
+  NodeId input(Shape shape, std::optional<Quantization> output = {});
   // `output` is taken where the op leaves a choice.
   NodeId append(const Op& op, std::vector<NodeId> inputs, std::optional<Quantization> output = {});
 
