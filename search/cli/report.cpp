@@ -7,7 +7,6 @@
 
 #include "blocks/foundation/text.h"
 #include "blocks/foundation/version.h"
-#include "blocks/lower.h"
 #include "cost-models/plan.h"
 
 namespace mcufit {
@@ -156,7 +155,7 @@ std::string ledger_table(const FlashLedger& flash, const RamLedger& ram, const D
 
 std::string report_text(const SearchResult& result) {
   const Candidate& w = result.winner();
-  const Graph lowered = lower(w.trial.architecture.build());
+  const Cost& cost = result.deployed.cost;
   std::string text =
       fmt::format("\n{} on {} ({}): {} candidates; * winner, + Pareto set, others: finalists\n",
                   result.job.name, result.target.name, result.target.board, result.candidates.size());
@@ -165,11 +164,11 @@ std::string report_text(const SearchResult& result) {
                       100 * *w.test_accuracy_int8, with_separators(result.test_samples),
                       100 * (*w.test_accuracy_float - *w.test_accuracy_int8));
   text += device_text(result) + "\n";
-  text += ledger_table(w.member.cost.flash, w.member.cost.ram, result.device ? &*result.device : nullptr);
+  text += rewrite_table(result.deployed.rewritten) + "\n";
+  text += ledger_table(cost.flash, cost.ram, result.device ? &*result.device : nullptr);
   text += fmt::format("\nRAM over time (arena {} bytes, no layer-by-layer plan needs less than {})\n{}",
-                      with_separators(w.member.cost.plan.arena_bytes),
-                      with_separators(w.member.cost.plan.lower_bound_bytes),
-                      picture(w.member.cost.plan, lowered));
+                      with_separators(cost.plan.arena_bytes), with_separators(cost.plan.lower_bound_bytes),
+                      picture(cost.plan, result.deployed.graph().graph));
   text += fmt::format("\npackage  {}\nreport   {}\nstudy    {}\n", result.package.string(),
                       (result.folder / "report.json").string(), (result.folder / "study.sqlite").string());
   return text;
@@ -191,7 +190,9 @@ json report_json(const SearchResult& result) {
             {"candidates", std::move(candidates)},
             {"winner", candidate_json(w)},
             {"test_samples", result.test_samples},
-            {"plan", to_json(w.member.cost.plan)},
+            {"deployed",
+             {{"cost", to_json(result.deployed.cost)}, {"rewrites", to_json(result.deployed.rewritten)}}},
+            {"plan", to_json(result.deployed.cost.plan)},
             {"package", result.package.string()}};
   if (result.device) {
     j["device"] = to_json(*result.device);

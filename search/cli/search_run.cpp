@@ -248,8 +248,7 @@ std::vector<TestVector> test_vectors(const QuantizedGraph& graph, const Samples&
   return vectors;
 }
 
-void package_winner(SearchResult& result, const QuantizedGraph& graph,
-                    const std::vector<TestVector>& vectors) {
+void package_winner(SearchResult& result, const std::vector<TestVector>& vectors) {
   constexpr std::size_t kSelfTestVectors = 4;
   const Candidate& winner = result.winner();
   nlohmann::json provenance = {{"job", to_json(result.job)},
@@ -265,7 +264,7 @@ void package_winner(SearchResult& result, const QuantizedGraph& graph,
       vectors.begin() + static_cast<std::ptrdiff_t>(std::min(kSelfTestVectors, vectors.size())));
   result.package = result.folder / "package";
   write_vectors(result.folder / "vectors.bin", vectors);
-  write_package(result.package, graph, winner.member.cost,
+  write_package(result.package, result.deployed.graph(), result.deployed.cost,
                 {package_name(result.job), result.target, self_test, &provenance});
 }
 
@@ -291,12 +290,13 @@ void validate_winner(SearchResult& result, const QuantizedGraph& graph,
 // Instructions of the other finalists and members of the Pareto set, one sample each: a kernel's count hardly
 // depends on its data.
 void measure_others(SearchResult& result, const Samples& test, const Samples& ranges, Progress& progress) {
+  const CodeSizesForTarget code = load_code_sizes(result.target);
   for (Candidate& c : result.candidates) {
     if ((!c.pareto && !c.test_accuracy_int8) || c.winner) continue;
-    const QuantizedGraph graph = quantized_of(result, c, ranges);
-    const std::vector<TestVector> vectors = test_vectors(graph, test, 1);
+    const Deployed deployed = deploy(quantized_of(result, c, ranges), code);
+    const std::vector<TestVector> vectors = test_vectors(deployed.graph(), test, 1);
     const fs::path folder = trial_folder(result.folder, c.trial);
-    write_package(folder / "package", graph, c.member.cost,
+    write_package(folder / "package", deployed.graph(), deployed.cost,
                   {fmt::format("trial{}", c.trial.number), result.target, vectors, nullptr});
     const DeviceReport report = validate({folder / "package", folder / "device", "", &graph}, vectors);
     c.instructions_per_inference = report.instructions_per_inference;
@@ -330,8 +330,10 @@ SearchResult run_search(const Job& job, const RunOptions& options, Progress& pro
   test_finalists(result, test, ranges, progress);
 
   const QuantizedGraph winner = quantized_of(result, result.winner(), ranges);
+  result.deployed = deploy(winner, load_code_sizes(result.target));
+  // Of the network before its rewrites, so that the device's bytes judge these too.
   const std::vector<TestVector> vectors = test_vectors(winner, test, job.device_samples);
-  package_winner(result, winner, vectors);
+  package_winner(result, vectors);
   progress.say(fmt::format("package: {}", result.package.string()));
   validate_winner(result, winner, vectors, test, progress);
   if (result.device) measure_others(result, test, ranges, progress);

@@ -10,6 +10,7 @@
 #include "exporters/device/device.h"
 #include "search/cli/job.h"
 #include "search/cli/progress.h"
+#include "search/cli/rewrite_report.h"
 #include "search/trial.h"
 
 namespace mcufit {
@@ -24,7 +25,7 @@ struct RunOptions {
 struct Candidate {
   Trial trial;
   Fidelity fidelity;
-  Member member;
+  Member member;        // priced before training, with dense weights
   bool pareto = false;  // nobody has better int8 accuracy, flash, RAM and MACs
   bool winner = false;
   std::optional<double> test_accuracy_float;  // of finalists alone
@@ -45,6 +46,7 @@ struct SearchResult {
   std::vector<Candidate> candidates;  // best int8 validation accuracy first
   std::filesystem::path folder;
   std::filesystem::path package;
+  Deployed deployed;  // the winner
   std::optional<DeviceReport> device;
   double device_accuracy = 0;  // on the device's samples
   std::string not_validated;   // why there is no device report; empty where there is one

@@ -79,6 +79,21 @@ TEST_F(Import, BadFilesAreFourAndLeaveNothing) {
   EXPECT_EQ(import(small_model(), {"--name", "No Identifier"}).exit_code, 4);
 }
 
+TEST_F(Import, RewritesAreToldAndCanBeSkipped) {
+  const Finished f = import(small_model());
+  EXPECT_THAT(f.out, HasSubstr("rewrites: none changes this network"));
+  const json all = json::parse(import(small_model(), {"--json"}).out)["rewrites"];
+  EXPECT_EQ(all["macs"], 984);
+  EXPECT_EQ(all["macs_before"], 984);
+  EXPECT_EQ(all["passes"].size(), 5U);
+  const json two = json::parse(
+      import(small_model(), {"--json", "--no-rewrite", "fuse_pad,dead_channels"}).out)["rewrites"];
+  EXPECT_EQ(two["passes"].size(), 3U);
+  const Finished unknown = import(small_model(), {"--no-rewrite", "fuse_pads"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("fuse_activation"));
+}
+
 TEST_F(Import, UsageErrorsAreTwo) {
   EXPECT_EQ(mcufit({"import"}, folder_.path()).exit_code, 2);
   EXPECT_EQ(import(small_model(), {"--vectors", "0"}).exit_code, 2);

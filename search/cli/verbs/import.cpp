@@ -16,6 +16,7 @@
 #include "exporters/fast_interpreter.h"
 #include "exporters/test_vectors.h"
 #include "search/cli/report.h"
+#include "search/cli/rewrite_report.h"
 #include "search/cli/verb.h"
 
 namespace mcufit {
@@ -69,8 +70,9 @@ std::string tensor_text(const Shape& shape, const Quantization& q) {
 
 // What was imported and where it went.
 struct Imported {
-  QuantizedGraph graph;
+  QuantizedGraph graph;  // as it is packaged
   Cost cost;
+  Rewritten rewrites;
   std::string name;
   fs::path package, vectors;
 
@@ -79,7 +81,7 @@ struct Imported {
     return fmt::format("{}: {} nodes, {} MACs\n  input   {}\n  output  {}\n\n{}", name, g.size(),
                        with_separators(cost.macs), tensor_text(g.input_shape(), graph.nodes.front().output),
                        tensor_text(g.output_shape(), graph.nodes.back().output),
-                       ledger_table(cost.flash, cost.ram, nullptr)) +
+                       rewrite_table(rewrites) + "\n" + ledger_table(cost.flash, cost.ram, nullptr)) +
            fmt::format(
                "\npackage  {}\nvectors  {} ({} random inputs, seed {})\nnext     mcufit validate {}\n",
                package.string(), vectors.string(), vector_count, seed, package.string());
@@ -89,6 +91,7 @@ struct Imported {
     return {{"name", name},
             {"graph", to_json(graph.graph)},
             {"cost", to_json(cost)},
+            {"rewrites", to_json(rewrites)},
             {"package", package.string()},
             {"vectors", vectors.string()}};
   }
@@ -114,7 +117,8 @@ class ImportVerb : public Verb {
         "output", po::value<std::string>()->required(), "the package's folder; vectors.bin goes beside it")(
         "name", po::value<std::string>(), "prefix of the package's symbols (default: the model file's name)")(
         "vectors", po::value<int>()->default_value(16), "random inputs with the interpreter's outputs")(
-        "seed", po::value<std::uint64_t>()->default_value(1), "of the random inputs");
+        "seed", po::value<std::uint64_t>()->default_value(1), "of the random inputs")(
+        "no-rewrite", po::value<std::string>()->default_value("none"), rewrite_help().c_str());
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>& arguments) const override {
@@ -130,13 +134,14 @@ class ImportVerb : public Verb {
     imported.name =
         options.count("name") > 0 ? options["name"].as<std::string>() : package_name(arguments[0]);
     check_package_name(imported.name);
-    imported.graph = import_tflite(content, fs::path(arguments[0]).filename().string());
+    const QuantizedGraph model = import_tflite(content, fs::path(arguments[0]).filename().string());
+    imported.rewrites = rewrite(model, skip_rewrites(options["no-rewrite"].as<std::string>()));
+    imported.graph = imported.rewrites.graph;
     imported.cost = price(imported.graph.graph, load_code_sizes(target));
     check_fit(arguments[0], imported.cost, target);
     imported.package = fs::path(options["output"].as<std::string>());
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
-    write(imported, target, random_vectors(imported.graph, static_cast<std::size_t>(count), seed),
-          provenance);
+    write(imported, target, random_vectors(model, static_cast<std::size_t>(count), seed), provenance);
     std::cout << (options.count("json") > 0 ? imported.json().dump(2) + "\n"
                                             : imported.text(static_cast<std::size_t>(count), seed));
     return ExitCode::ok;
