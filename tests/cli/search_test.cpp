@@ -68,7 +68,7 @@ TEST_F(Search, FindsPackagesAndValidates) {
 TEST_F(Search, PredictedLedgerEqualsTheLinkerMap) {
   if (!missing_for_device().empty()) GTEST_SKIP() << missing_for_device();
   const json r = report("runs/tiny");
-  const json& w = r["winner"];
+  const json& w = r["deployed"]["cost"];
   const json& linked = r["device"]["linked"];
   for (const char* owner : {"weights_bytes", "bias_bytes", "table_bytes", "step_bytes", "code_bytes"}) {
     EXPECT_EQ(w[owner], linked[owner]) << owner;
@@ -77,6 +77,8 @@ TEST_F(Search, PredictedLedgerEqualsTheLinkerMap) {
   EXPECT_EQ(w["data_bss_bytes"], linked["data_bss_bytes"]);
   EXPECT_EQ(w["stack_bytes"], r["device"]["stack_bound_bytes"]);
   EXPECT_LE(r["device"]["stack_bytes"], r["device"]["stack_bound_bytes"]);
+  EXPECT_EQ(r["deployed"]["rewrites"]["macs_before"], r["winner"]["macs"]);
+  EXPECT_EQ(r["deployed"]["rewrites"]["macs"], w["macs"]);
 }
 
 TEST_F(Search, TheSameSeedGivesTheSameTable) {
