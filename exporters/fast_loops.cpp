@@ -90,6 +90,7 @@ MCUFIT_CLONES void accumulate(const std::int16_t* __restrict values, const std::
 
 MCUFIT_CLONES void widen(const std::int8_t* __restrict values, std::size_t count,
                          std::int16_t* __restrict wide) {
+  // NOLINTNEXTLINE(bugprone-signed-char-misuse): numbers, not characters
   for (std::size_t i = 0; i < count; ++i) wide[i] = values[i];
 }
 

@@ -120,11 +120,13 @@ class MatrixProduct {
   void gather(const std::int16_t* image, std::int32_t y, std::int32_t x, std::int16_t* patch) const {
     const bool whole_rows = window_.dilation_width == 1;
     const std::int32_t runs = whole_rows ? 1 : window_.kernel_width;
-    const std::size_t run = values_ / size(window_.kernel_height * runs);
+    const std::size_t run = values_ / size(std::int64_t{window_.kernel_height} * runs);
     for (std::int32_t ky = 0; ky < window_.kernel_height; ++ky) {
-      const std::int64_t row = std::int64_t{y} * window_.stride_height + ky * window_.dilation_height;
+      const std::int64_t row =
+          std::int64_t{y} * window_.stride_height + std::int64_t{ky} * window_.dilation_height;
       for (std::int32_t k = 0; k < runs; ++k, patch += run) {
-        const std::int64_t column = std::int64_t{x} * window_.stride_width + k * window_.dilation_width;
+        const std::int64_t column =
+            std::int64_t{x} * window_.stride_width + std::int64_t{k} * window_.dilation_width;
         std::copy_n(image + image_.at(row, column), run, patch);
       }
     }
@@ -184,8 +186,8 @@ class DepthwiseProduct {
     const std::int16_t* weights = weights_.data();
     for (std::int32_t ky = 0; ky < w.kernel_height; ++ky)
       for (std::int32_t kx = 0; kx < w.kernel_width; ++kx, weights += bias_.size()) {
-        const std::int64_t row = std::int64_t{y} * w.stride_height + ky * w.dilation_height;
-        const std::int64_t column = std::int64_t{x} * w.stride_width + kx * w.dilation_width;
+        const std::int64_t row = std::int64_t{y} * w.stride_height + std::int64_t{ky} * w.dilation_height;
+        const std::int64_t column = std::int64_t{x} * w.stride_width + std::int64_t{kx} * w.dilation_width;
         accumulate(image + image_.at(row, column), weights, bias_.size(), sums);
       }
   }
