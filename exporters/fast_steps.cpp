@@ -92,7 +92,7 @@ class MatrixProduct {
       const std::int8_t* filter = graph.node(id).filter.data() + c * values_;
       std::int64_t sum = 0;
       for (std::size_t i = 0; i < values_; ++i) {
-        weights_[c * depth_ + i] = filter[i];
+        weights_[c * depth_ + i] = std::int16_t{filter[i]};
         sum += filter[i];
       }
       bias_[c] = folded_bias(graph, id, c, sum);
@@ -218,7 +218,7 @@ FastStep pair_step(const QuantizedGraph& graph, NodeId id) {
   every.nodes = {{graph.node(node.inputs[0]).output, {}, {}, {}},
                  {graph.node(node.inputs[1]).output, {}, {}, {}},
                  graph.node(id)};
-  std::vector<Tensor> values(3, Tensor(256 * 256));
+  std::vector<Tensor> values(3, Tensor(std::size_t{256} * 256));
   for (std::size_t i = 0; i < values[0].size(); ++i) {
     values[0][i] = static_cast<std::int8_t>(static_cast<std::int32_t>(i / 256) - 128);
     values[1][i] = static_cast<std::int8_t>(static_cast<std::int32_t>(i % 256) - 128);
@@ -299,7 +299,7 @@ FastStep average_step(const QuantizedGraph& graph, NodeId id, const AveragePool2
                      });
                      for (std::size_t c = 0; c < channels; ++c) {
                        const std::int32_t half = space.sums[c] > 0 ? count / 2 : -(count / 2);
-                       out[c] = clamped((space.sums[c] + half) / count, range);
+                       out[c] = clamped((space.sums[c] + half) / std::max(count, 1), range);
                      }
                    });
 }
