@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <map>
 
 #include "blocks/foundation/error.h"
 
@@ -24,38 +23,23 @@ constexpr std::size_t kMostRank = 8;
 constexpr std::int64_t kMostElements = std::int64_t{1} << 30;
 constexpr std::size_t kMostNameLength = 80;
 
-// Of operators without an importer too, so that messages can name them.
-const std::map<int, std::string_view> kOperatorNames = {{0, "ADD"},
-                                                        {1, "AVERAGE_POOL_2D"},
-                                                        {2, "CONCATENATION"},
-                                                        {3, "CONV_2D"},
-                                                        {4, "DEPTHWISE_CONV_2D"},
-                                                        {6, "DEQUANTIZE"},
-                                                        {9, "FULLY_CONNECTED"},
-                                                        {14, "LOGISTIC"},
-                                                        {17, "MAX_POOL_2D"},
-                                                        {18, "MUL"},
-                                                        {19, "RELU"},
-                                                        {21, "RELU6"},
-                                                        {22, "RESHAPE"},
-                                                        {23, "RESIZE_BILINEAR"},
-                                                        {25, "SOFTMAX"},
-                                                        {27, "SVDF"},
-                                                        {28, "TANH"},
-                                                        {34, "PAD"},
-                                                        {36, "GATHER"},
-                                                        {39, "TRANSPOSE"},
-                                                        {40, "MEAN"},
-                                                        {41, "SUB"},
-                                                        {45, "STRIDED_SLICE"},
-                                                        {49, "SPLIT"},
-                                                        {70, "EXPAND_DIMS"},
-                                                        {77, "SHAPE"},
-                                                        {83, "PACK"},
-                                                        {97, "RESIZE_NEAREST_NEIGHBOR"},
-                                                        {98, "LEAKY_RELU"},
-                                                        {114, "QUANTIZE"},
-                                                        {117, "HARD_SWISH"}};
+// Bytes of an element; 0 for types that we know nothing of.
+std::size_t width_of(schema::TensorType type) {
+  switch (type) {
+    case schema::TensorType::INT8:
+    case schema::TensorType::UINT8:
+      return 1;
+    case schema::TensorType::FLOAT16:
+    case schema::TensorType::INT16:
+      return 2;
+    case schema::TensorType::FLOAT32:
+    case schema::TensorType::INT32:
+      return 4;
+    case schema::TensorType::INT64:
+      return 8;
+  }
+  return 0;
+}
 
 std::string printable(const flatbuffers::String* text) {
   std::string clean = text == nullptr ? "" : text->str().substr(0, kMostNameLength);
@@ -94,6 +78,7 @@ class Reader {
       file.operators.push_back(read_operator(model, *op, file.tensors.size()));
     file.input = index("the input", graph.inputs()->Get(0), file.tensors.size());
     file.output = index("the output", graph.outputs()->Get(0), file.tensors.size());
+    file.is_ours = has_our_metadata(model);
     return file;
   }
 
@@ -120,6 +105,13 @@ class Reader {
     if (found >= least && found <= most) return;
     refuse(fmt::format("found {} {}; accepted: {} to {}; try a network with one input and one output", found,
                        what, least, most));
+  }
+
+  static bool has_our_metadata(const schema::Model& model) {
+    if (model.metadata() == nullptr) return false;
+    return std::any_of(model.metadata()->begin(), model.metadata()->end(), [](const schema::Metadata* entry) {
+      return entry->name() != nullptr && entry->name()->string_view() == kMetadataName;
+    });
   }
 
   std::int32_t index(std::string_view what, std::int64_t found, std::size_t count) const {
@@ -162,10 +154,8 @@ class Reader {
   }
 
   void check_data(const Tensor& tensor, const std::string& where) const {
-    const bool bytes = tensor.type == schema::TensorType::INT8;
-    const bool words = tensor.type == schema::TensorType::INT32;
-    const std::int64_t expected = tensor.elements() * (bytes ? 1 : 4);
-    if (tensor.data.empty() || !(bytes || words) || std::cmp_equal(tensor.data.size(), expected)) return;
+    const auto expected = tensor.elements() * static_cast<std::int64_t>(width_of(tensor.type));
+    if (tensor.data.empty() || expected == 0 || std::cmp_equal(tensor.data.size(), expected)) return;
     refuse(fmt::format("{} has {} bytes of data; accepted: {}", where, tensor.data.size(), expected));
   }
 
@@ -180,8 +170,8 @@ class Reader {
     // Files of before 2020 have the code in a byte, later ones in both places as far as it fits.
     const int number = std::max<int>(code.deprecated_builtin_code(), static_cast<int>(code.builtin_code()));
     op.code = static_cast<schema::BuiltinOperator>(number);
-    const auto known = kOperatorNames.find(number);
-    op.name = known != kOperatorNames.end() ? std::string(known->second) : fmt::format("builtin {}", number);
+    op.name = schema::EnumNameBuiltinOperator(op.code);
+    if (op.name.empty()) op.name = fmt::format("builtin {}", number);
     if (op.code == schema::BuiltinOperator::CUSTOM)
       op.name = fmt::format("CUSTOM '{}'", printable(code.custom_code()));
     check_count(op.name + " inputs", size_of(table.inputs()), 0, kMostOperands);

@@ -11,6 +11,14 @@
 
 namespace mcufit::tflite {
 
+// The metadata entry of files that we wrote.
+inline constexpr std::string_view kMetadataName = "mcufit";
+
+// In such files: behind a node's name, tensors that stand for no node. Padding that the node has of its own,
+// and the 1x1xC of what TensorFlow Lite keeps as 1xC.
+inline constexpr std::string_view kPaddingSuffix = "/padding";
+inline constexpr std::string_view kUnflattenedSuffix = "/1x1";
+
 struct Tensor {
   std::string name;  // printable
   schema::TensorType type = schema::TensorType::FLOAT32;
@@ -40,6 +48,7 @@ struct ModelFile {
   std::vector<Tensor> tensors;
   std::vector<Operator> operators;
   std::int32_t input = 0, output = 0;
+  bool is_ours = false;  // written by export_tflite(), so that tensor names are node names
 
   const Tensor& tensor(std::int32_t index) const { return tensors[static_cast<std::size_t>(index)]; }
 };

@@ -26,7 +26,10 @@ std::string lower_case(std::string text) {
 
 std::string extents_text(const Tensor& tensor) { return fmt::format("{}", fmt::join(tensor.extents, "x")); }
 
-std::string OperatorReader::node_name() const { return fmt::format("{}_{}", lower_case(op().name), index_); }
+std::string OperatorReader::node_name() const {
+  if (file_.is_ours && !output().name.empty()) return output().name;
+  return fmt::format("{}_{}", lower_case(op().name), index_);
+}
 
 void OperatorReader::refuse(const std::string& message) const {
   throw Error(ExitCode::input, fmt::format("{}: operator {} ({}, '{}'): {}", model_, index_, op().name,
@@ -88,6 +91,31 @@ const Tensor& OperatorReader::filter(std::size_t rank) const {
   return filter;
 }
 
+std::vector<std::int64_t> OperatorReader::integers(std::size_t i) const {
+  const Tensor& tensor = file_.tensor(input(i));
+  const bool narrow = tensor.type == schema::TensorType::INT32;
+  if (tensor.data.empty() || !(narrow || tensor.type == schema::TensorType::INT64))
+    refuse(fmt::format("input {} ('{}') is no constant int32 or int64; accepted: constants", i, tensor.name));
+  std::vector<std::int64_t> values;
+  const std::size_t width = narrow ? 4 : 8;
+  for (std::size_t at = 0; at < tensor.data.size(); at += width) {
+    std::int32_t word = 0;
+    std::int64_t wide = 0;
+    std::memcpy(narrow ? static_cast<void*>(&word) : &wide, tensor.data.data() + at, width);
+    values.push_back(narrow ? word : wide);
+  }
+  return values;
+}
+
+Axis OperatorReader::axis(std::int64_t axis) const {
+  const auto rank = static_cast<std::int64_t>(file_.tensor(input(0)).extents.size());
+  const std::int64_t from_end = (axis < 0 ? axis : axis - rank);
+  if (from_end == -1) return Axis::channels;
+  if (from_end == -2 && rank >= 3) return Axis::width;
+  if (from_end == -3 && rank >= 4) return Axis::height;
+  refuse(fmt::format("found axis {} of {} dimensions; supported: height, width and channels", axis, rank));
+}
+
 void OperatorReader::read_scales(const Tensor& filter, std::int32_t channels, std::int32_t dimension,
                                  QuantizedNode& node) const {
   const auto count = filter.scales.size();
@@ -123,23 +151,31 @@ void OperatorReader::read_bias(Quantization input, std::int32_t channels, Quanti
 }
 
 Window OperatorReader::window(const Sliding& s, const Shape& in) const {
-  for (const std::int32_t extent : {s.kernel_height, s.kernel_width, s.stride_height, s.stride_width}) {
+  for (const std::int32_t extent : {s.kernel_height, s.kernel_width, s.stride_height, s.stride_width,
+                                    s.dilation_height, s.dilation_width}) {
     if (extent < 1 || extent > kMostExtent)
-      refuse(fmt::format("found a kernel {}x{} with strides {}x{}; accepted: 1 to {}", s.kernel_height,
-                         s.kernel_width, s.stride_height, s.stride_width, kMostExtent));
+      refuse(fmt::format("found a kernel {}x{} with strides {}x{} and dilation {}x{}; accepted: 1 to {}",
+                         s.kernel_height, s.kernel_width, s.stride_height, s.stride_width, s.dilation_height,
+                         s.dilation_width, kMostExtent));
   }
-  Window w{s.kernel_height, s.kernel_width, s.stride_height, s.stride_width, {}};
+  Window w{s.kernel_height,   s.kernel_width,  s.stride_height, s.stride_width, {},
+           s.dilation_height, s.dilation_width};
   if (s.padding == schema::Padding::VALID) return w;
   if (s.padding != schema::Padding::SAME)
     refuse(fmt::format("found padding {}; supported: SAME, VALID", static_cast<int>(s.padding)));
-  // As many outputs as input / stride, rounded up; an odd row or column goes to the end.
-  const auto missing = [](std::int32_t input, std::int32_t kernel, std::int32_t stride) {
-    return std::max((input + stride - 1) / stride * stride - stride + kernel - input, 0);
-  };
-  const std::int32_t rows = missing(in.height, w.kernel_height, w.stride_height);
-  const std::int32_t columns = missing(in.width, w.kernel_width, w.stride_width);
-  w.padding = {rows / 2, rows - rows / 2, columns / 2, columns - columns / 2};
+  w.padding = same_padding(w, in);
   return w;
+}
+
+// As many outputs as input / stride, rounded up; an odd row or column goes to the end.
+Padding same_padding(const Window& w, const Shape& in) {
+  const auto missing = [](std::int64_t input, std::int64_t span, std::int64_t stride) {
+    return static_cast<std::int32_t>(
+        std::max<std::int64_t>(((input + stride - 1) / stride - 1) * stride + span - input, 0));
+  };
+  const std::int32_t rows = missing(in.height, w.span_height(), w.stride_height);
+  const std::int32_t columns = missing(in.width, w.span_width(), w.stride_width);
+  return {rows / 2, rows - rows / 2, columns / 2, columns - columns / 2};
 }
 
 }  // namespace mcufit::tflite

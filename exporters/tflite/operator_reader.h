@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "blocks/quantized_graph.h"
 #include "exporters/tflite/model_file.h"
@@ -14,7 +15,11 @@ namespace mcufit::tflite {
 struct Sliding {
   schema::Padding padding;
   std::int32_t kernel_height, kernel_width, stride_height, stride_width;
+  std::int32_t dilation_height = 1, dilation_width = 1;
 };
+
+// TensorFlow's SAME padding.
+Padding same_padding(const Window& window, const Shape& in);
 
 std::string extents_text(const Tensor& tensor);  // "1x5x6x2"
 
@@ -26,7 +31,7 @@ class OperatorReader {
       : file_(file), model_(model), index_(index) {}
 
   const Operator& op() const { return file_.operators[index_]; }
-  std::string node_name() const;  // "conv_2d_0"
+  std::string node_name() const;  // "conv_2d_0", or the output's name in files that we wrote
   const Tensor& output() const { return file_.tensor(op().output); }
 
   [[noreturn]] void refuse(const std::string& message) const;
@@ -49,6 +54,12 @@ class OperatorReader {
   Quantization quantization_of(const Tensor& tensor) const;
 
   const Tensor& filter(std::size_t rank) const;
+
+  // The values of a constant int32 or int64 input.
+  std::vector<std::int64_t> integers(std::size_t input) const;
+
+  // The axis of 1xHxWxC, 1xWxC or 1xC that dimension `axis` of input 0 is; negative ones count from the end.
+  Axis axis(std::int64_t axis) const;
 
   // Filter scales into `node`, one per output channel; where the file has several they are along `dimension`.
   void read_scales(const Tensor& filter, std::int32_t channels, std::int32_t dimension,

@@ -107,7 +107,7 @@ std::string serialized(const TfliteModel& model) {
   const auto code_list = b.CreateVector(codes);
   const auto graph_list = b.CreateVector(graphs);
   const auto buffer_list = b.CreateVector(buffers);
-  schema::FinishModelBuffer(b, schema::CreateModel(b, model.version, code_list, graph_list, buffer_list));
+  schema::FinishModelBuffer(b, schema::CreateModel(b, model.version, code_list, graph_list, 0, buffer_list));
   return {reinterpret_cast<const char*>(b.GetBufferPointer()), b.GetSize()};
 }
 
