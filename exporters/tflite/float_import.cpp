@@ -32,6 +32,37 @@ float from_half(std::uint16_t bits) {
   return (bits & 0x8000) != 0 ? -value : value;
 }
 
+// Bytes of one value of a constant; 0 where it is no float or has not the scales that make it one.
+std::size_t constant_width(const Tensor& tensor) {
+  if (tensor.type == schema::TensorType::FLOAT32) return sizeof(float);
+  if (tensor.type == schema::TensorType::FLOAT16) return 2;
+  if (tensor.type != schema::TensorType::INT8) return 0;
+  const std::size_t count = tensor.scales.size();
+  if (tensor.zero_point_count() != count) return 0;
+  for (std::size_t i = 0; i < count; ++i)
+    if (tensor.zero_point(i) != 0) return 0;
+  const auto dimension = static_cast<std::size_t>(tensor.quantized_dimension);
+  const bool per_channel =
+      dimension < tensor.extents.size() && std::cmp_equal(tensor.extents[dimension], count);
+  return count == 1 || (count > 1 && per_channel) ? 1 : 0;
+}
+
+// Symmetric int8 weights, with one scale or one along a dimension.
+std::vector<float> from_bytes(const Tensor& tensor) {
+  std::size_t inner = tensor.data.size();
+  if (tensor.scales.size() > 1) {
+    inner = 1;
+    for (auto i = static_cast<std::size_t>(tensor.quantized_dimension) + 1; i < tensor.extents.size(); ++i)
+      inner *= static_cast<std::size_t>(tensor.extents[i]);
+  }
+  std::vector<float> values;
+  values.reserve(tensor.data.size());
+  for (std::size_t i = 0; i < tensor.data.size(); ++i)
+    values.push_back(static_cast<float>(static_cast<std::int8_t>(tensor.data[i])) *
+                     tensor.scales[i / inner % tensor.scales.size()]);
+  return values;
+}
+
 class FloatImporter {
  public:
   FloatImporter(const ModelFile& file, std::string_view name) : file_(file), name_(name) {}
@@ -138,31 +169,34 @@ class FloatImporter {
       source.refuse("its output is computed twice; accepted: once");
   }
 
-  // A constant's values, of which the file may have halves.
+  // A constant's values; files may have halves or bytes for them.
   std::vector<float> constant(const OperatorReader& source, std::size_t input, std::string_view what) {
     std::int32_t index = source.input(input);
     if (const auto wide = dequantized_.find(index); wide != dequantized_.end()) index = wide->second;
     const Tensor& tensor = file_.tensor(index);
-    const bool half = tensor.type == schema::TensorType::FLOAT16;
-    const std::size_t width = half ? 2 : sizeof(float);
+    const std::size_t width = constant_width(tensor);
     const bool whole =
-        !tensor.data.empty() && (half || tensor.type == schema::TensorType::FLOAT32) &&
+        width != 0 && !tensor.data.empty() &&
         std::cmp_equal(tensor.data.size(), tensor.elements() * static_cast<std::int64_t>(width));
     if (!whole)
       source.refuse(
-          fmt::format("its {} '{}' is no float constant of {}; accepted: float32 constants, or "
-                      "float16 behind DEQUANTIZE",
+          fmt::format("its {} '{}' is no float constant of {}; accepted: float32 constants, int8 "
+                      "ones with scales, float16 ones behind DEQUANTIZE",
                       what, tensor.name, extents_text(tensor)));
     weight_count_ += tensor.data.size() / width;
     if (weight_count_ > kMostWeights)
       source.refuse(fmt::format("found more than {} weights; accepted: up to this", kMostWeights));
+    if (tensor.type == schema::TensorType::INT8) return from_bytes(tensor);
     std::vector<float> values(tensor.data.size() / width);
-    for (std::size_t i = 0; half && i < values.size(); ++i) {
+    if (tensor.type == schema::TensorType::FLOAT32) {
+      std::memcpy(values.data(), tensor.data.data(), tensor.data.size());
+      return values;
+    }
+    for (std::size_t i = 0; i < values.size(); ++i) {
       std::uint16_t bits = 0;
       std::memcpy(&bits, tensor.data.data() + 2 * i, sizeof bits);
       values[i] = from_half(bits);
     }
-    if (!half) std::memcpy(values.data(), tensor.data.data(), tensor.data.size());
     return values;
   }
 
@@ -344,10 +378,10 @@ class FloatImporter {
 
 bool is_float_tflite(std::string_view content, std::string_view name) {
   const ModelFile file = tflite::read_model_file(content, name);
-  const bool any_int8 = std::any_of(file.tensors.begin(), file.tensors.end(), [](const Tensor& tensor) {
-    return tensor.type == schema::TensorType::INT8;
-  });
-  return !any_int8 && file.tensor(file.input).type == schema::TensorType::FLOAT32;
+  constexpr int kQuantize = 114;
+  const bool quantizes = std::any_of(file.operators.begin(), file.operators.end(),
+                                     [](const auto& op) { return static_cast<int>(op.code) == kQuantize; });
+  return !quantizes && file.tensor(file.input).type == schema::TensorType::FLOAT32;
 }
 
 FloatModel import_float_tflite(std::string_view content, std::string_view name) {

@@ -7,8 +7,9 @@
 
 namespace mcufit {
 
-// True for a TensorFlow Lite model that computes in float32: its input is float32 and no tensor is int8.
-// Throws Error(input) when the content is no model.
+// True for a TensorFlow Lite model that computes in float32: its input is float32 and it has no QUANTIZE.
+// Its weights may be int8 (TensorFlow's dynamic range quantization) or float16. Throws Error(input) when the
+// content is no model.
 bool is_float_tflite(std::string_view content, std::string_view name);
 
 // A float32 TensorFlow Lite model as a graph that computes the same. Operators: ADD, AVERAGE_POOL_2D, CONV_2D

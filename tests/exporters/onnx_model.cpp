@@ -104,7 +104,7 @@ std::vector<float> pattern(std::size_t count, int salt) {
   return values;
 }
 
-std::string small_onnx_model() {
+std::string small_onnx_model(bool hard_swish) {
   using D = OnnxModel::Dims;
   OnnxModel m({-1, 2, 5, 6});
   std::string x =
@@ -116,14 +116,11 @@ std::string small_onnx_model() {
   const std::string shortcut = m.node("Clip", {x, m.floats("zero", {}, {0}), m.floats("six", {}, {6})});
   x = m.node("Conv", {shortcut, m.floats("w1", {4, 1, 3, 3}, pattern(36, 1))});
   m.set("group", std::int64_t{4}).set("auto_pad", "SAME_UPPER");
-  x = m.node("Mul", {m.node("HardSigmoid", {x}), x});
-  m.proto().mutable_graph()->mutable_node(m.proto().graph().node_size() - 2)->add_attribute()->CopyFrom([] {
-    AttributeProto slope;
-    slope.set_name("alpha");
-    slope.set_type(AttributeProto::FLOAT);
-    slope.set_f(1.0F / 6);
-    return slope;
-  }());
+  if (hard_swish) {
+    const std::string gate = m.node("HardSigmoid", {x});
+    m.set("alpha", 1.0F / 6);
+    x = m.node("Mul", {gate, x});
+  }
   x = m.node("Add", {x, shortcut});
   x = m.node("MaxPool", {x});
   m.set("kernel_shape", D{2, 2});

@@ -40,7 +40,7 @@ class OnnxModel {
 // Values -1 to 1 in a fixed pattern without symmetries; another one per `salt`.
 std::vector<float> pattern(std::size_t count, int salt = 0);
 
-// A network with most operators: 1x2x5x6 in, 1x3 out.
-std::string small_onnx_model();
+// A network with most operators: 1x2x5x6 in, 1x3 out; with or without a hard_swish.
+std::string small_onnx_model(bool hard_swish = true);
 
 }  // namespace mcufit::testing

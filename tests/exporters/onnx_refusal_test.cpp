@@ -263,12 +263,15 @@ TEST(OnnxImport, DeepNestingIsRefused) {
   EXPECT_THAT(refusal_of(message), HasSubstr("damaged or no model"));
 }
 
-// MCUFIT_UPDATE_GOLDEN=1 writes it. The command line's tests use it too.
-TEST(OnnxImport, TheFuzzingCorpusHasTheSmallModel) {
-  const auto path = std::filesystem::path(MCUFIT_SOURCE_DIR) / "tests/fuzz/corpus/fuzz_onnx/small.onnx";
-  const std::string whole = small_onnx_model();
-  if (std::getenv("MCUFIT_UPDATE_GOLDEN") != nullptr) write_file(path, whole);
-  EXPECT_EQ(read_file(path), whole);
+// MCUFIT_UPDATE_GOLDEN=1 writes them. The command line's tests use them too.
+TEST(OnnxImport, TheFuzzingCorpusHasTheSmallModels) {
+  const auto corpus = std::filesystem::path(MCUFIT_SOURCE_DIR) / "tests/fuzz/corpus/fuzz_onnx";
+  for (const bool hard_swish : {true, false}) {
+    const std::string whole = small_onnx_model(hard_swish);
+    const auto path = corpus / (hard_swish ? "small.onnx" : "plain.onnx");
+    if (std::getenv("MCUFIT_UPDATE_GOLDEN") != nullptr) write_file(path, whole);
+    EXPECT_EQ(read_file(path), whole);
+  }
 }
 
 }  // namespace

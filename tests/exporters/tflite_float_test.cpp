@@ -86,6 +86,23 @@ TEST(TfliteFloatImport, HalfPrecisionWeights) {
   EXPECT_EQ(read.weights.nodes[9].filter, expected);
 }
 
+// Dynamic range quantization: bytes with scales along the output channels, activations float.
+TEST(TfliteFloatImport, ByteWeights) {
+  TfliteModel model = small_float_model();
+  const TfliteModel bytes = small_tflite_model();
+  for (const std::size_t filter : {9U, 11U, 13U}) model.tensors[filter] = bytes.tensors[filter];
+  const std::string file = serialized(model);
+  EXPECT_TRUE(is_float_tflite(file, "bytes"));
+  const FloatModel read = import_float_tflite(file, "bytes");
+  const auto value = [&](std::size_t tensor, std::size_t i, std::size_t channel) {
+    return static_cast<float>(static_cast<std::int8_t>(bytes.tensors[tensor].data[i])) *
+           bytes.tensors[tensor].scales[channel];
+  };
+  for (std::size_t i = 0; i < 72; ++i) EXPECT_EQ(read.weights.nodes[1].filter[i], value(9, i, i / 18)) << i;
+  for (std::size_t i = 0; i < 36; ++i) EXPECT_EQ(read.weights.nodes[3].filter[i], value(11, i, i % 4)) << i;
+  for (std::size_t i = 0; i < 12; ++i) EXPECT_EQ(read.weights.nodes[9].filter[i], value(13, i, 0)) << i;
+}
+
 TEST(TfliteFloatImport, PadMeanAndFunctions) {
   TfliteModel model;
   const auto tensor = [&](std::vector<std::int32_t> shape) {
@@ -122,7 +139,8 @@ TEST(TfliteFloatImport, Refusals) {
   using M = TfliteModel;
   EXPECT_THAT(refusal([](M& m) { m.operators[2].code = 18; }), HasSubstr("operator 2 (MUL, 'tensor3')"));
   EXPECT_THAT(refusal([](M& m) { m.tensors[9].data.pop_back(); }), HasSubstr("287 bytes of data"));
-  EXPECT_THAT(refusal([](M& m) { m.tensors[9].type = schema::TensorType::INT8; }), HasSubstr("72"));
+  EXPECT_THAT(refusal([](M& m) { m.tensors[9].type = schema::TensorType::INT8; }),
+              HasSubstr("bytes of data"));
   EXPECT_THAT(refusal([](M& m) { m.tensors[9].data = bytes_of(std::vector<float>(72, NAN)); }),
               HasSubstr("conv_2d_0"));
   EXPECT_THAT(refusal([](M& m) {

@@ -15,6 +15,7 @@
 #include "exporters/c_emitter.h"
 #include "exporters/fast_interpreter.h"
 #include "exporters/test_vectors.h"
+#include "search/cli/float_import.h"
 #include "search/cli/report.h"
 #include "search/cli/rewrite_report.h"
 #include "search/cli/verb.h"
@@ -73,14 +74,17 @@ struct Imported {
   QuantizedGraph graph;  // as it is packaged
   Cost cost;
   Rewritten rewrites;
+  std::vector<std::string> notes;  // what differs from the file
   std::string name;
   fs::path package, vectors;
 
   std::string text(std::size_t vector_count, std::uint64_t seed) const {
     const Graph& g = graph.graph;
-    return fmt::format("{}: {} nodes, {} MACs\n  input   {}\n  output  {}\n\n{}", name, g.size(),
+    std::string remarks;
+    for (const std::string& note : notes) remarks += fmt::format("  note    {}\n", note);
+    return fmt::format("{}: {} nodes, {} MACs\n  input   {}\n  output  {}\n{}\n{}", name, g.size(),
                        with_separators(cost.macs), tensor_text(g.input_shape(), graph.nodes.front().output),
-                       tensor_text(g.output_shape(), graph.nodes.back().output),
+                       tensor_text(g.output_shape(), graph.nodes.back().output), remarks,
                        rewrite_table(rewrites) + "\n" + ledger_table(cost.flash, cost.ram, nullptr)) +
            fmt::format(
                "\npackage  {}\nvectors  {} ({} random inputs, seed {})\nnext     mcufit validate {}\n",
@@ -92,6 +96,7 @@ struct Imported {
             {"graph", to_json(graph.graph)},
             {"cost", to_json(cost)},
             {"rewrites", to_json(rewrites)},
+            {"notes", notes},
             {"package", package.string()},
             {"vectors", vectors.string()}};
   }
@@ -101,10 +106,10 @@ class ImportVerb : public Verb {
  public:
   std::string_view name() const override { return "import"; }
   std::string_view summary() const override {
-    return "makes a package of an int8 TensorFlow Lite model, byte for byte";
+    return "makes a package of an int8 TensorFlow Lite model, or reads a float .tflite or .onnx model";
   }
   std::string_view usage() const override {
-    return "import MODEL.tflite --target NAME --output PACKAGE [options]";
+    return "import MODEL.tflite|MODEL.onnx [--target NAME] --output FOLDER [options]";
   }
   std::string_view example() const override {
     return "mcufit import model.tflite --target nrf52840 --output runs/model/package";
@@ -112,9 +117,11 @@ class ImportVerb : public Verb {
   std::size_t most_arguments() const override { return 1; }
 
   void add_options(po::options_description& options) const override {
-    options.add_options()("target", po::value<std::string>()->required(),
-                          "a target's name or file (`mcufit targets`)")(
-        "output", po::value<std::string>()->required(), "the package's folder; vectors.bin goes beside it")(
+    options.add_options()("target", po::value<std::string>(), "a target's name or file (`mcufit targets`)")(
+        "samples", po::value<std::string>(),
+        "quantize a float model by the ranges over these inputs (raw float32, NHWC)")(
+        "output", po::value<std::string>()->required(),
+        "the package's folder, vectors.bin goes beside it; a float model's folder")(
         "name", po::value<std::string>(), "prefix of the package's symbols (default: the model file's name)")(
         "vectors", po::value<int>()->default_value(16), "random inputs with the interpreter's outputs")(
         "seed", po::value<std::uint64_t>()->default_value(1), "of the random inputs")(
@@ -128,26 +135,48 @@ class ImportVerb : public Verb {
     if (count < 1 || count > 10000)
       throw Error(ExitCode::usage, fmt::format("--vectors: found {}; accepted: 1 to 10000", count));
     const auto seed = options["seed"].as<std::uint64_t>();
-    const Target target = load_target(options["target"].as<std::string>());
     const std::string content = read_file(arguments[0], kMostModelBytes);
+    const bool is_float = is_float_model(arguments[0], content);
+    if (is_float && options.count("samples") == 0) return keep_float(options, arguments[0], content);
+    if (options.count("target") == 0)
+      throw Error(ExitCode::usage, "mcufit import: --target is missing; a package is for a target");
+    const Target target = load_target(options["target"].as<std::string>());
     Imported imported;
     imported.name =
         options.count("name") > 0 ? options["name"].as<std::string>() : package_name(arguments[0]);
     check_package_name(imported.name);
-    const QuantizedGraph model = import_tflite(content, fs::path(arguments[0]).filename().string());
-    imported.rewrites = rewrite(model, skip_rewrites(options["no-rewrite"].as<std::string>()));
+    TfliteModel model;
+    if (is_float) {
+      model.graph = quantize_float_model(import_float_model(arguments[0], content),
+                                         options["samples"].as<std::string>());
+    } else {
+      model = read_tflite(content, fs::path(arguments[0]).filename().string());
+    }
+    imported.notes = model.notes;
+    imported.rewrites = rewrite(model.graph, skip_rewrites(options["no-rewrite"].as<std::string>()));
     imported.graph = imported.rewrites.graph;
     imported.cost = price(imported.graph.graph, load_code_sizes(target));
     check_fit(arguments[0], imported.cost, target);
     imported.package = fs::path(options["output"].as<std::string>());
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
-    write(imported, target, random_vectors(model, static_cast<std::size_t>(count), seed), provenance);
+    write(imported, target, random_vectors(model.graph, static_cast<std::size_t>(count), seed), provenance);
     std::cout << (options.count("json") > 0 ? imported.json().dump(2) + "\n"
                                             : imported.text(static_cast<std::size_t>(count), seed));
     return ExitCode::ok;
   }
 
  private:
+  // A float model is kept as it is, to be trained or quantized later.
+  static ExitCode keep_float(const po::variables_map& options, const std::string& file,
+                             std::string_view content) {
+    const fs::path folder = options["output"].as<std::string>();
+    const FloatModel model = import_float_model(file, content);
+    write_float_model(folder, model);
+    std::cout << (options.count("json") > 0 ? float_model_json(model, folder).dump(2) + "\n"
+                                            : float_model_text(model, folder));
+    return ExitCode::ok;
+  }
+
   static void write(Imported& imported, const Target& target, const std::vector<TestVector>& vectors,
                     const nlohmann::json& provenance) {
     const std::vector<TestVector> self_test(
