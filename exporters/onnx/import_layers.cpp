@@ -109,7 +109,7 @@ NodeId Importer::layer(const NodeReader& source, const Op& op, NodeId from, cons
     for (const std::size_t place : places)
       q.filter.push_back(static_cast<std::int8_t>(filter.integers[place]));
     q.filter_scales.assign(static_cast<std::size_t>(shape(id).channels), filter.scales[0]);
-    q.one_filter_scale = filter.scales.size() == 1 && std::holds_alternative<FullyConnected>(op);
+    q.one_filter_scale = filter.one_scale && std::holds_alternative<FullyConnected>(op);
     if (filter.scales.size() > 1) q.filter_scales = filter.scales;
     if (q.filter_scales.size() != static_cast<std::size_t>(shape(id).channels))
       source.refuse("its filter is not quantized per output channel");

@@ -82,6 +82,7 @@ void Importer::dequantize_linear(const NodeReader& source) {
   }
   Constant result = *fixed;
   result.scales = required_constant(source, 1, "scale").floats;
+  result.one_scale = required_constant(source, 1, "scale").dims.empty();
   const bool per_channel = result.scales.size() > 1;
   const bool fits = !fixed->is_float && !result.dims.empty() &&
                     (!per_channel || fixed->dims[0] == static_cast<std::int64_t>(result.scales.size())) &&

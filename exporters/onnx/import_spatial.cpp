@@ -32,9 +32,11 @@ double source_coordinate(const Nearest& n, std::int64_t i, std::int64_t input, s
 }
 
 // Sets the options with which TensorFlow copies the rows and columns that are wanted (empty: any).
-bool as_tensorflow(ResizeNearestNeighbor& op, Shape in,
+bool as_tensorflow(ResizeNearestNeighbor& op, Shape in, const std::string& mode,
                    const std::vector<std::vector<std::int32_t>>& wanted) {
-  for (const int options : {0, 1, 2}) {  // TensorFlow knows not both
+  // The file's own convention first; TensorFlow knows not both options.
+  const int own = mode == "align_corners" ? 2 : mode.find("half_pixel") != std::string::npos ? 1 : 0;
+  for (const int options : {own, 0, 1, 2}) {
     op.align_corners = (options & 2) != 0;
     op.half_pixel_centers = (options & 1) != 0;
     const bool rows = wanted[0].empty() || nearest_sources(op, in.height, op.height) == wanted[0];
@@ -222,7 +224,7 @@ void Importer::resize_to(const NodeReader& source, const Dims& sizes, const std:
         file_sources({mode, nearest, sizes.empty() ? double{scales[i]} : double{scaled} / double{input}},
                      extent(in, labels[i - 1]), output);
   }
-  if (!as_tensorflow(op, in, wanted))
+  if (!as_tensorflow(op, in, mode, wanted))
     source.refuse(
         fmt::format("copies other pixels ({}, {}) than any of TensorFlow's resizes; try "
                     "asymmetric with floor",

@@ -287,7 +287,7 @@ NodeId Importer::as(const NodeReader& source, const Value& value, const Labels& 
   if (found == Fit::no) refuse_order(source, value);
   if (found == Fit::exact) return value.node;
   const Shape wanted = *labelled_shape(value.dims, labels);
-  if (value.node != 0 || is_read(0))
+  if (quantized_ || value.node != 0 || is_read(0))
     return append(source.node_name() + "/reshape", Reshape{wanted}, {value.node});
   graph_.nodes[0].shape = wanted;
   graph_.nodes[0].op = Input{wanted};

@@ -22,9 +22,10 @@ struct Constant {
   std::vector<float> floats;           // float32, finite
   std::vector<std::int64_t> integers;  // int64, int32, int8, uint8
 
-  // Of a constant that a DequantizeLinear made: what it was made of. Scales are one, or one per index of
-  // dimension `axis`.
+  // Of a constant that a DequantizeLinear made: what it was made of. One scale for all where it is a scalar,
+  // else one per index of dimension `axis`.
   std::vector<float> scales;
+  bool one_scale = false;
   std::int64_t axis = 0;
 };
 
