@@ -31,6 +31,17 @@ QuantizedGraph around(Random& random, Shape in, const Op& op, bool keeps_scale, 
   return graph;
 }
 
+// input -> quantize to half the scale, which is exact in any arithmetic -> add with the input.
+QuantizedGraph scaled_add(Random& random, Shape in, Activation activation) {
+  QuantizedGraph graph = around(random, in, Activate{Activation::none}, false);
+  graph.nodes[1].output = {graph.nodes[0].output.scale / 2, draw(random, -128, 127)};
+  graph.graph.nodes[1].name = "half";
+  graph.graph.nodes.push_back({Add{activation}, {1, 0}, in, "op"});
+  graph.nodes.emplace_back();
+  graph.nodes[2].output = near_one(random);
+  return graph;
+}
+
 QuantizedGraph weightless(Random& random, Shape in, int kind) {
   const std::int32_t most = 1 + draw(random, 0, 3);
   const bool flag = random.below(2) == 0;
@@ -45,7 +56,8 @@ QuantizedGraph weightless(Random& random, Shape in, int kind) {
     case 10:
       return around(random, in, Pad{{most, 0, draw(random, 0, 2), 1}, draw(random, 0, 2), 0, 0.25F}, true);
     case 11:
-      return around(random, in, Reshape{{in.channels, in.height, in.width}}, true);
+      // Never to the shape that it has.
+      return around(random, in, Reshape{{1, in.channels * in.height, in.width}}, true);
     case 12:
       return around(random, in, ResizeNearestNeighbor{draw(random, 1, 12), in.width * 2, flag, false}, true);
     case 13:
@@ -84,7 +96,8 @@ QuantizedGraph every_op_graph(Random& random, int kind) {
       }
       break;
     case 3:
-      return add_graph(random, in, activation);
+      graph = scaled_add(random, in, activation);
+      break;
     case 5:
       return single_op_graph(random, in, AveragePool2d{w, activation});
     case 6:

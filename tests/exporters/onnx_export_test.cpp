@@ -4,7 +4,11 @@
 #include <onnx/checker.h>
 #include <onnx/onnx_pb.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "blocks/foundation/error.h"
+#include "blocks/foundation/files.h"
 #include "blocks/foundation/version.h"
 #include "exporters/interpreter.h"
 #include "exporters/onnx/export.h"
@@ -88,6 +92,13 @@ TEST(OnnxExportNetwork, RefusesWhatOnnxCannotSay) {
     EXPECT_EQ(error.code(), ExitCode::input);
     EXPECT_THAT(error.what(), HasSubstr("op (softmax): beta 2"));
   }
+}
+
+// MCUFIT_UPDATE_GOLDEN=1 writes it.
+TEST(OnnxExportNetwork, TheFuzzingCorpusHasAnInt8Model) {
+  const auto path = std::filesystem::path(MCUFIT_SOURCE_DIR) / "tests/fuzz/corpus/fuzz_onnx/int8.onnx";
+  if (std::getenv("MCUFIT_UPDATE_GOLDEN") != nullptr) write_file(path, export_onnx(sample_network(1)));
+  expect_equal(import_onnx_qdq(read_file(path), "int8"), sample_network(1));
 }
 
 // Whatever was done to the file: an Error, or a graph that verifies and runs.
