@@ -142,7 +142,7 @@ class Exporter {
 
   // A node's output as reals, for this node alone: runtimes fuse the pairs around one operator.
   std::string real_input(std::size_t i, const std::string& bytes) {
-    const std::string real = part(fmt::format("input{}", i));
+    std::string real = part(fmt::format("input{}", i));
     const Quantization& q = graph_.node(node().inputs[i]).output;
     add_node("DequantizeLinear", real, pair(bytes, real, q), real);
     return real;
