@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "exporters/c_emitter.h"
 #include "exporters/manifest.h"
 #include "exporters/scratch_folder.h"
+#include "exporters/tflite/export.h"
 
 namespace mcufit {
 namespace {
@@ -36,6 +39,16 @@ void put(const fs::path& folder, const PackageFiles& files) {
   fs::rename(fresh, folder);
 }
 
+// The network in the form in which it can be read again; nothing where the format cannot say it.
+std::optional<std::string> model_file(const QuantizedGraph& graph) {
+  try {
+    return export_tflite(graph);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::input) throw;
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 void write_package(const fs::path& folder, const QuantizedGraph& graph, const Cost& cost,
@@ -43,6 +56,7 @@ void write_package(const fs::path& folder, const QuantizedGraph& graph, const Co
   verify(graph);
   verify(cost.plan, graph.graph);
   PackageFiles files = emit_c(graph, cost.plan, request);
+  if (auto model = model_file(graph)) files[request.name + ".tflite"] = std::move(*model);
   files["manifest.json"] = emit_manifest(files, graph, cost, request);
   try {
     const fs::path place = fs::absolute(folder).lexically_normal();

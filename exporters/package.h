@@ -37,6 +37,7 @@ struct PackageRequest {
 // - NAME_weights.c, .h: filters, biases, requantization tables, all const
 // - NAME_selftest.c, .h: golden vectors and NAME_selftest(), which returns the number of differing vectors
 // - mcufit_*.h, mcufit_*.c: the runtime, the needed kernels only
+// - NAME.tflite: the same network, where that format can say it; what `mcufit export` and `analyze` read
 // - manifest.json: every file's SHA-256 and size, the ledger, the plan, tool version, target, symbols
 //
 // Equal arguments give equal bytes in every file. The folder is written beside its place and renamed into it;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "exporters/float_model.h"
 
@@ -14,5 +16,8 @@ namespace mcufit {
 // does not lead to the output is left out. Throws Error(input) saying which node is why not accepted and what
 // is supported; `name` names the graph and leads messages.
 FloatModel import_onnx(std::string_view content, std::string_view name);
+
+// The operators that it reads, sorted.
+std::vector<std::string> onnx_operators();
 
 }  // namespace mcufit

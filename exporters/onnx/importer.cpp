@@ -33,6 +33,12 @@ bool to_channels_first(const proto::NodeProto& node, std::size_t rank) {
   return std::equal(perm.begin(), perm.end(), expected.begin(), expected.end());
 }
 
+// A reshape of ours is several nodes, "NAME:flat", ..., "NAME:nchw"; others are named by who reads them.
+std::string reshape_name(const std::string& node) {
+  const std::size_t part = node.find(":nchw");
+  return part == std::string::npos ? node + "/reshape" : node.substr(0, part);
+}
+
 }  // namespace
 
 std::size_t axis_index(const NodeReader& source, std::int64_t axis, std::size_t rank) {
@@ -288,7 +294,7 @@ NodeId Importer::as(const NodeReader& source, const Value& value, const Labels& 
   if (found == Fit::exact) return value.node;
   const Shape wanted = *labelled_shape(value.dims, labels);
   if (quantized_ || value.node != 0 || is_read(0))
-    return append(source.node_name() + "/reshape", Reshape{wanted}, {value.node});
+    return append(reshape_name(source.node_name()), Reshape{wanted}, {value.node});
   graph_.nodes[0].shape = wanted;
   graph_.nodes[0].op = Input{wanted};
   for (auto& [name, other] : values_)
@@ -325,6 +331,12 @@ void Importer::refuse_order(const NodeReader& source, const Value& value) const 
 }  // namespace mcufit::onnx_file
 
 namespace mcufit {
+
+std::vector<std::string> onnx_operators() {
+  std::vector<std::string> names;
+  for (const auto& [name, method] : onnx_file::Importer::methods()) names.push_back(name);
+  return names;
+}
 
 FloatModel import_onnx(std::string_view content, std::string_view name) {
   const auto model = onnx_file::parse_model(content, name);

@@ -27,15 +27,15 @@ struct FileQuantization {
 // read too, and what they say is kept beside the graph.
 class Importer {
  public:
+  using Method = void (Importer::*)(const NodeReader&);
+  static const std::map<std::string, Method, std::less<>>& methods();  // by operator
+
   Importer(const proto::ModelProto& model, std::string_view name, bool quantized);
 
   FloatModel run();
   const std::vector<FileQuantization>& quantization() const { return quantization_; }  // after run()
 
  private:
-  using Method = void (Importer::*)(const NodeReader&);
-  static const std::map<std::string, Method, std::less<>>& methods();
-
   // importer.cpp: names, constants and values
   [[noreturn]] void refuse(const std::string& message) const;
   void find_needed();

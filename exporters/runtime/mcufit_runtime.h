@@ -19,6 +19,7 @@ extern "C" {
 #ifdef __AVR__
 #define MCUFIT_IN_FLASH __attribute__((__progmem__))
 #define MCUFIT_FLASH_S8(pointer) ((int8_t)pgm_read_byte(pointer))
+#define MCUFIT_FLASH_S16(pointer) ((int16_t)pgm_read_word(pointer))
 #define MCUFIT_FLASH_S32(pointer) ((int32_t)pgm_read_dword(pointer))
 #else
 #define MCUFIT_IN_FLASH

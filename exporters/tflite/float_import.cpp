@@ -67,6 +67,34 @@ class FloatImporter {
  public:
   FloatImporter(const ModelFile& file, std::string_view name) : file_(file), name_(name) {}
 
+  using Method = void (FloatImporter::*)(const OperatorReader&);
+
+  static const std::map<schema::BuiltinOperator, Method>& methods() {
+    using B = schema::BuiltinOperator;
+    static const std::map<B, Method> kMethods = {
+        {B::ADD, &FloatImporter::add_sum},
+        {B::AVERAGE_POOL_2D, &FloatImporter::add_pool<AveragePool2d>},
+        {B::CONCATENATION, &FloatImporter::add_concatenation},
+        {B::CONV_2D, &FloatImporter::add_conv2d},
+        {B::DEPTHWISE_CONV_2D, &FloatImporter::add_depthwise},
+        {B::DEQUANTIZE, &FloatImporter::add_dequantize},
+        {B::EXPAND_DIMS, &FloatImporter::add_reshape},
+        {B::FULLY_CONNECTED, &FloatImporter::add_fully_connected},
+        {B::LOGISTIC, &FloatImporter::add_function<Activation::sigmoid>},
+        {B::MAX_POOL_2D, &FloatImporter::add_pool<MaxPool2d>},
+        {B::MUL, &FloatImporter::add_product},
+        {B::RELU, &FloatImporter::add_function<Activation::relu>},
+        {B::RELU6, &FloatImporter::add_function<Activation::relu6>},
+        {B::RESHAPE, &FloatImporter::add_reshape},
+        {B::RESIZE_NEAREST_NEIGHBOR, &FloatImporter::add_resize},
+        {B::SOFTMAX, &FloatImporter::add_softmax},
+        {B::SQUEEZE, &FloatImporter::add_reshape},
+        {B::PAD, &FloatImporter::add_pad},
+        {B::MEAN, &FloatImporter::add_mean},
+        {B::HARD_SWISH, &FloatImporter::add_function<Activation::hard_swish>}};
+    return kMethods;
+  }
+
   FloatModel run() {
     model_.graph.name = name_;
     for (std::size_t i = 0; i < file_.operators.size(); ++i) {
@@ -81,36 +109,13 @@ class FloatImporter {
   }
 
  private:
-  using Method = void (FloatImporter::*)(const OperatorReader&);
-
-  // By the format's numbers of operators.
-  static const std::map<int, Method>& methods() {
-    static const std::map<int, Method> kMethods = {
-        {0, &FloatImporter::add_sum},
-        {1, &FloatImporter::add_pool<AveragePool2d>},
-        {3, &FloatImporter::add_conv2d},
-        {4, &FloatImporter::add_depthwise},
-        {6, &FloatImporter::add_dequantize},
-        {9, &FloatImporter::add_fully_connected},
-        {14, &FloatImporter::add_function<Activation::sigmoid>},
-        {17, &FloatImporter::add_pool<MaxPool2d>},
-        {19, &FloatImporter::add_function<Activation::relu>},
-        {21, &FloatImporter::add_function<Activation::relu6>},
-        {22, &FloatImporter::add_reshape},
-        {25, &FloatImporter::add_softmax},
-        {34, &FloatImporter::add_pad},
-        {40, &FloatImporter::add_mean},
-        {117, &FloatImporter::add_function<Activation::hard_swish>}};
-    return kMethods;
-  }
-
   void add(const OperatorReader& source) {
-    const auto found = methods().find(static_cast<int>(source.op().code));
-    if (found == methods().end())
-      source.refuse(
-          "is not supported in float models; supported: ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, "
-          "DEQUANTIZE of constants, FULLY_CONNECTED, HARD_SWISH, LOGISTIC, MAX_POOL_2D, MEAN, PAD, RELU, "
-          "RELU6, RESHAPE, SOFTMAX");
+    const auto found = methods().find(source.op().code);
+    if (found == methods().end()) {
+      std::string names;
+      for (const std::string& name : float_tflite_operators()) names += (names.empty() ? "" : ", ") + name;
+      source.refuse(fmt::format("is not supported in float models; supported: {}", names));
+    }
     (this->*found->second)(source);
   }
 
@@ -219,23 +224,17 @@ class FloatImporter {
     return source.op().inputs.size() > 2 && source.op().inputs[2] >= 0;
   }
 
-  template <typename Options>
-  static void check_dilation(const OperatorReader& source, const Options& o) {
-    if (o.dilation_w_factor() != 1 || o.dilation_h_factor() != 1)
-      source.refuse(
-          fmt::format("found dilation {}x{}; supported: 1x1", o.dilation_h_factor(), o.dilation_w_factor()));
-  }
-
   void add_conv2d(const OperatorReader& source) {
     source.check_operands(2, 3);
     const auto& o = source.options<schema::Conv2DOptions>();
-    check_dilation(source, o);
     const NodeId in = read(source, 0);
     const auto& e = filter(source, 4).extents;
     if (e[3] != shape(in).channels)
       source.refuse(fmt::format("a filter over {} channels reads {}; supported: all channels in one group",
                                 e[3], shape(in).channels));
-    const Window w = source.window({o.padding(), e[1], e[2], o.stride_h(), o.stride_w()}, shape(in));
+    const Window w = source.window(
+        {o.padding(), e[1], e[2], o.stride_h(), o.stride_w(), o.dilation_h_factor(), o.dilation_w_factor()},
+        shape(in));
     append(source, Conv2d{e[0], w, has_bias(source)}, {in}, weights(source),
            source.activation(o.fused_activation_function()));
   }
@@ -243,14 +242,15 @@ class FloatImporter {
   void add_depthwise(const OperatorReader& source) {
     source.check_operands(2, 3);
     const auto& o = source.options<schema::DepthwiseConv2DOptions>();
-    check_dilation(source, o);
     const NodeId in = read(source, 0);
     const auto& e = filter(source, 4).extents;
     if (e[0] != 1 || e[3] % shape(in).channels != 0)
       source.refuse(fmt::format("a filter {} reads {} channels; supported: a multiple of them",
                                 extents_text(filter(source, 4)), shape(in).channels));
     DepthwiseConv2d op;
-    op.window = source.window({o.padding(), e[1], e[2], o.stride_h(), o.stride_w()}, shape(in));
+    op.window = source.window(
+        {o.padding(), e[1], e[2], o.stride_h(), o.stride_w(), o.dilation_h_factor(), o.dilation_w_factor()},
+        shape(in));
     op.bias = has_bias(source);
     op.multiplier = e[3] / shape(in).channels;
     append(source, op, {in}, weights(source), source.activation(o.fused_activation_function()));
@@ -276,6 +276,31 @@ class FloatImporter {
     const auto& o = source.options<schema::AddOptions>();
     append(source, Add{}, {read(source, 0), read(source, 1)}, {},
            source.activation(o.fused_activation_function()));
+  }
+
+  void add_product(const OperatorReader& source) {
+    source.check_operands(2, 2);
+    const auto& o = source.options<schema::MulOptions>();
+    NodeId a = read(source, 0), b = read(source, 1);
+    if (shape(a).pixels() == 1 && shape(b).pixels() != 1) std::swap(a, b);  // the repeated one is ours second
+    append(source, Mul{}, {a, b}, {}, source.activation(o.fused_activation_function()));
+  }
+
+  void add_concatenation(const OperatorReader& source) {
+    source.check_operands(1, 16);
+    const auto& o = source.options<schema::ConcatenationOptions>();
+    std::vector<NodeId> inputs;
+    for (std::size_t i = 0; i < source.op().inputs.size(); ++i) inputs.push_back(read(source, i));
+    append(source, Concatenation{source.axis(o.axis())}, std::move(inputs), {},
+           source.activation(o.fused_activation_function()));
+  }
+
+  void add_resize(const OperatorReader& source) {
+    source.check_operands(2, 2);
+    const auto& o = source.options<schema::ResizeNearestNeighborOptions>();
+    const Shape size = source.shape_of(source.output());  // append() compares it with what is computed
+    append(source, ResizeNearestNeighbor{size.height, size.width, o.align_corners(), o.half_pixel_centers()},
+           {read(source, 0)}, {});
   }
 
   template <typename Pool>
@@ -313,39 +338,32 @@ class FloatImporter {
     dequantized_[source.op().output] = source.input(0);
   }
 
-  std::vector<std::int32_t> integers(const OperatorReader& source, std::size_t input) const {
-    const Tensor& tensor = file_.tensor(source.input(input));
-    std::vector<std::int32_t> values(tensor.data.size() / sizeof(std::int32_t));
-    if (tensor.type != schema::TensorType::INT32 || values.empty())
-      source.refuse(fmt::format("'{}' is not constant int32; accepted: constants", tensor.name));
-    std::memcpy(values.data(), tensor.data.data(), values.size() * sizeof(std::int32_t));
-    return values;
-  }
-
   void add_pad(const OperatorReader& source) {
     source.check_operands(2, 2);
-    const auto p = integers(source, 1);  // before and after of each dimension
+    const auto p = source.integers(1);  // before and after of each dimension
     const Tensor& in = file_.tensor(source.input(0));
     if (in.extents.size() != 4 || p.size() != 8 || p[0] != 0 || p[1] != 0)
       source.refuse(fmt::format("found {} borders of {}; supported: of height, width and channels of 1xHxWxC",
                                 p.size(), extents_text(in)));
     Pad op;
-    op.padding = {p[2], p[3], p[4], p[5]};
-    op.channels_before = p[6];
-    op.channels_after = p[7];
+    const auto border = [&](std::size_t i) {
+      if (p[i] < 0 || p[i] > 32767)
+        source.refuse(fmt::format("found a border of {}; accepted: [0, 32767]", p[i]));
+      return static_cast<std::int32_t>(p[i]);
+    };
+    op.padding = {border(2), border(3), border(4), border(5)};
+    op.channels_before = border(6);
+    op.channels_after = border(7);
     append(source, op, {read(source, 0)}, {});
   }
 
   void add_mean(const OperatorReader& source) {
     source.check_operands(2, 2);
-    const auto rank = static_cast<std::int32_t>(file_.tensor(source.input(0)).extents.size());
     Mean op{false, false};
-    for (const std::int32_t axis : integers(source, 1)) {
-      const std::int32_t from_start = axis < 0 ? axis + rank : axis;
-      if (rank != 4 || (from_start != 1 && from_start != 2))
-        source.refuse(
-            fmt::format("averages over dimension {}; supported: height and width of 1xHxWxC", axis));
-      (from_start == 1 ? op.over_height : op.over_width) = true;
+    for (const std::int64_t dimension : source.integers(1)) {
+      const Axis axis = source.axis(dimension);
+      if (axis == Axis::channels) source.refuse("averages over channels; supported: height, width or both");
+      (axis == Axis::height ? op.over_height : op.over_width) = true;
     }
     append(source, op, {read(source, 0)}, {});
   }
@@ -382,6 +400,14 @@ bool is_float_tflite(std::string_view content, std::string_view name) {
   const bool quantizes = std::any_of(file.operators.begin(), file.operators.end(),
                                      [](const auto& op) { return static_cast<int>(op.code) == kQuantize; });
   return !quantizes && file.tensor(file.input).type == schema::TensorType::FLOAT32;
+}
+
+std::vector<std::string> float_tflite_operators() {
+  std::vector<std::string> names;
+  for (const auto& [code, method] : FloatImporter::methods())
+    names.emplace_back(schema::EnumNameBuiltinOperator(code));
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 FloatModel import_float_tflite(std::string_view content, std::string_view name) {

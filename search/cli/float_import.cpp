@@ -17,6 +17,7 @@
 #include "exporters/onnx/import.h"
 #include "exporters/quantize.h"
 #include "exporters/tflite/float_import.h"
+#include "search/cli/network_source.h"
 
 namespace mcufit {
 namespace {
@@ -67,6 +68,7 @@ std::map<std::string, int> op_counts(const Graph& graph) {
 }  // namespace
 
 bool is_float_model(const fs::path& file, std::string_view content) {
+  if (is_quantized_onnx(file, content)) return false;
   return is_onnx(file) || is_float_tflite(content, file.filename().string());
 }
 

@@ -298,7 +298,8 @@ void measure_others(SearchResult& result, const Samples& test, const Samples& ra
     const fs::path folder = trial_folder(result.folder, c.trial);
     write_package(folder / "package", deployed.graph(), deployed.cost,
                   {fmt::format("trial{}", c.trial.number), result.target, vectors, nullptr});
-    const DeviceReport report = validate({folder / "package", folder / "device", "", &deployed.graph()}, vectors);
+    const DeviceReport report =
+        validate({folder / "package", folder / "device", "", &deployed.graph()}, vectors);
     c.instructions_per_inference = report.instructions_per_inference;
     progress.say(fmt::format("trial {:>2}  {} instructions per inference", c.trial.number,
                              with_separators(report.instructions_per_inference)));

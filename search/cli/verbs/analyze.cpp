@@ -6,14 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "blocks/family.h"
-#include "blocks/foundation/files.h"
 #include "blocks/foundation/json_reader.h"
 #include "blocks/foundation/text.h"
 #include "blocks/lower.h"
 #include "cost-models/count.h"
 #include "cost-models/layout.h"
-#include "exporters/package.h"
-#include "exporters/tflite/import.h"
+#include "search/cli/network_source.h"
 #include "search/cli/report.h"
 #include "search/cli/verb.h"
 
@@ -23,23 +21,9 @@ namespace {
 namespace po = boost::program_options;
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMostModelBytes = std::int64_t{256} << 20;
-
-QuantizedGraph import_file(const fs::path& file) {
-  return import_tflite(read_file(file, kMostModelBytes), file.filename().string());
-}
-
 // The deployed form of whatever was named.
 Graph load_network(const fs::path& source) {
-  if (fs::is_directory(source)) {
-    const fs::path model = source / (read_manifest(source).name + ".tflite");
-    if (fs::exists(model)) return import_file(model).graph;
-    throw Error(ExitCode::input,
-                fmt::format("{}: found no {}; accepted: a package with its model, a .tflite file or an "
-                            "architecture file (.json)",
-                            source.string(), model.filename().string()));
-  }
-  if (source.extension() == ".tflite") return import_file(source).graph;
+  if (source.extension() != ".json") return load_quantized(source).graph;
   return lower(read_config<Architecture>(JsonDocument::read(source), read_architecture).build());
 }
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "exporters/tflite/import.h"
 
 #include <fmt/format.h>
 
@@ -16,6 +15,7 @@
 #include "exporters/fast_interpreter.h"
 #include "exporters/test_vectors.h"
 #include "search/cli/float_import.h"
+#include "search/cli/network_source.h"
 #include "search/cli/report.h"
 #include "search/cli/rewrite_report.h"
 #include "search/cli/verb.h"
@@ -150,7 +150,7 @@ class ImportVerb : public Verb {
       model.graph = quantize_float_model(import_float_model(arguments[0], content),
                                          options["samples"].as<std::string>());
     } else {
-      model = read_tflite(content, fs::path(arguments[0]).filename().string());
+      model = read_quantized(arguments[0], content);
     }
     imported.notes = model.notes;
     imported.rewrites = rewrite(model.graph, skip_rewrites(options["no-rewrite"].as<std::string>()));

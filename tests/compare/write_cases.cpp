@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes exported models with inputs and the interpreter's outputs for compare.js:
+// Writes exported models with inputs and the interpreter's outputs for compare.js, a file per format:
 // write_cases FOLDER [INT8.tflite INPUTS]...; INPUTS is a file of raw int8 NHWC inputs, "-" for random
 // ones.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -12,7 +13,7 @@
 #include "blocks/foundation/files.h"
 #include "exporters/interpreter.h"
 #include "exporters/onnx/export.h"
-#include "exporters/onnx/value.h"
+#include "exporters/tflite/export.h"
 #include "exporters/tflite/import.h"
 #include "tests/exporters/every_op.h"
 #include "tests/exporters/random_graphs.h"
@@ -28,12 +29,14 @@ constexpr int kCasesPerOp = 30;
 constexpr std::size_t kInputs = 100;  // random ones of a network
 constexpr std::size_t kMostInputs = 1000;
 
-// As ONNX has it.
-void append_channels_first(std::string& out, const Bytes& values, const Shape& shape) {
-  const std::size_t before = out.size();
-  out.resize(before + values.size());
-  const auto places = onnx_file::places_in_file(shape, {Axis::channels, Axis::height, Axis::width});
-  for (std::size_t i = 0; i < values.size(); ++i) out[before + places[i]] = static_cast<char>(values[i]);
+// Where the format can say the graph.
+void write_model(const fs::path& file, const QuantizedGraph& graph,
+                 std::string (*write)(const QuantizedGraph&)) {
+  try {
+    write_file(file, write(graph));
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::input) throw;
+  }
 }
 
 void write_case(const fs::path& folder, const std::string& name, const QuantizedGraph& graph,
@@ -43,12 +46,13 @@ void write_case(const fs::path& folder, const std::string& name, const Quantized
   const Shape& to = graph.graph.output_shape();
   const auto outputs = interpret_all(graph, inputs);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    append_channels_first(in, inputs[i], from);
-    append_channels_first(out, outputs[i], to);
+    in.append(inputs[i].begin(), inputs[i].end());
+    out.append(outputs[i].begin(), outputs[i].end());
   }
-  const nlohmann::json shapes = {{"input", {1, from.channels, from.height, from.width}},
-                                 {"output", {1, to.channels, to.height, to.width}}};
-  write_file(folder / (name + ".onnx"), export_onnx(graph));
+  const nlohmann::json shapes = {{"input", {from.height, from.width, from.channels}},
+                                 {"output", {to.height, to.width, to.channels}}};
+  write_model(folder / (name + ".onnx"), graph, export_onnx);
+  write_model(folder / (name + ".tflite"), graph, export_tflite);
   write_file(folder / (name + ".inputs"), in);
   write_file(folder / (name + ".outputs"), out);
   write_file(folder / (name + ".json"), shapes.dump());
@@ -61,11 +65,23 @@ std::vector<Bytes> random_inputs(Random& random, const QuantizedGraph& graph, st
   return inputs;
 }
 
+// TensorFlow Lite of today's browsers knows one scale for a fully-connected layer's filter.
+void use_one_filter_scale(QuantizedGraph& graph) {
+  for (NodeId id = 0; id < graph.graph.size(); ++id) {
+    QuantizedNode& node = graph.nodes[static_cast<std::size_t>(id)];
+    if (!std::holds_alternative<FullyConnected>(graph.graph.node(id).op)) continue;
+    const float least = *std::min_element(node.filter_scales.begin(), node.filter_scales.end());
+    std::fill(node.filter_scales.begin(), node.filter_scales.end(), least);
+    node.one_filter_scale = true;
+  }
+}
+
 void write_ops(const fs::path& folder) {
   for (int kind = 0; kind < kOpKinds; ++kind) {
     for (int i = 0; i < kCasesPerOp; ++i) {
       Random random(1, {static_cast<std::uint64_t>(kind), static_cast<std::uint64_t>(i)});
-      const QuantizedGraph graph = every_op_graph(random, kind);
+      QuantizedGraph graph = every_op_graph(random, kind);
+      use_one_filter_scale(graph);
       const std::string name = fmt::format("op_{}-{}", op_name(graph.graph.nodes.back().op), i);
       write_case(folder, name, graph, random_inputs(random, graph, 4));
     }
@@ -88,7 +104,8 @@ int run(const std::vector<std::string>& arguments) {
   write_ops(folder);
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     Random random(seed);
-    const QuantizedGraph graph = sample_network(seed);
+    QuantizedGraph graph = sample_network(seed);
+    use_one_filter_scale(graph);
     write_case(folder, fmt::format("sample_{}", seed), graph, random_inputs(random, graph, kInputs));
   }
   for (std::size_t i = 1; i + 1 < arguments.size(); i += 2) {

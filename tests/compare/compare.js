@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the models that write_cases wrote in ONNX Runtime and compares the bytes: compare.js FOLDER
-// A case is NAME.onnx, NAME.json (shapes), NAME.inputs and NAME.outputs (int8, NCHW, one after another). Fails when a
-// single op is off by more than one step as written, since reals are rounded but once. For networks the share of
-// inputs with the same largest output is printed, and how many steps outputs are off.
+// Runs the models that write_cases wrote in other people's runtimes and compares the bytes: compare.js FOLDER
+// A case is NAME.onnx, NAME.tflite, NAME.json (shapes), NAME.inputs and NAME.outputs (int8, NHWC, one after another).
+// Fails when a single op is off by more than one step, since these runtimes round sums but once. For networks the share
+// of inputs with the same largest output is printed, and how many steps outputs are off.
 'use strict';
 
 const fs = require('fs');
 const path = require('path');
-const ort = require('onnxruntime-node');
+const engines = require('./engines.js');
 
 const MOST_OFF = 1;
 
@@ -20,18 +20,15 @@ function sameAnswer(found, expected) {
   return found[largest(expected)] === Math.max(...found) || expected[largest(found)] === Math.max(...expected);
 }
 
-async function runCase(folder, name, level) {
-  const session = await ort.InferenceSession.create(path.join(folder, name + '.onnx'),
-      {graphOptimizationLevel: level, intraOpNumThreads: 1, logSeverityLevel: 3});
+async function runCase(folder, name, engine) {
   const meta = JSON.parse(fs.readFileSync(path.join(folder, name + '.json')));
+  const model = await engine.open(path.join(folder, name + engine.suffix), meta);
   const inputs = fs.readFileSync(path.join(folder, name + '.inputs'));
   const outputs = fs.readFileSync(path.join(folder, name + '.outputs'));
   const inputSize = meta.input.reduce((a, b) => a * b), outputSize = meta.output.reduce((a, b) => a * b);
   const result = {differences: new Map(), same: 0, lead: 0, count: inputs.length / inputSize};
   for (let i = 0; i < result.count; ++i) {
-    const data = new Int8Array(inputs.subarray(i * inputSize, (i + 1) * inputSize));
-    const feeds = {[session.inputNames[0]]: new ort.Tensor('int8', data, meta.input)};
-    const found = Array.from((await session.run(feeds))[session.outputNames[0]].data);
+    const found = await model.run(new Int8Array(inputs.subarray(i * inputSize, (i + 1) * inputSize)));
     const expected = Array.from(new Int8Array(outputs.subarray(i * outputSize, (i + 1) * outputSize)));
     if (found.length !== outputSize) throw new Error(name + ': found ' + found.length + ' outputs');
     found.forEach((value, at) => {
@@ -41,7 +38,7 @@ async function runCase(folder, name, level) {
     if (sameAnswer(found, expected)) ++result.same;
     else result.lead = Math.max(result.lead, expected[largest(expected)] - expected[largest(found)]);
   }
-  await session.release();
+  await model.close();
   return result;
 }
 
@@ -57,13 +54,14 @@ function histogram(differences) {
 
 async function main() {
   const folder = process.argv[2];
-  const names = fs.readdirSync(folder).filter(f => f.endsWith('.onnx')).map(f => f.slice(0, -5)).sort();
   let failed = 0;
-  for (const level of ['basic', 'all']) {
-    console.log(level === 'basic' ? 'as written (float arithmetic):' : 'fused by ONNX Runtime (integer arithmetic):');
+  for (const engine of engines) {
+    console.log(engine.title + ':');
+    const names =
+        fs.readdirSync(folder).filter(f => f.endsWith(engine.suffix)).map(f => f.slice(0, -engine.suffix.length)).sort();
     const kinds = new Map();  // single ops, all cases of an op together
     for (const name of names) {
-      const result = await runCase(folder, name, level);
+      const result = await runCase(folder, name, engine);
       if (!name.startsWith('op_')) {
         console.log('  ' + name + ': same largest output ' + result.same + ' of ' + result.count +
                     (result.same < result.count ? ' (elsewhere ours leads by up to ' + result.lead + ' steps)' : '') +
@@ -77,7 +75,7 @@ async function main() {
     }
     for (const [kind, differences] of kinds) {
       const off = Math.max(...differences.keys());
-      if (level === 'basic' && off > MOST_OFF) ++failed;
+      if (engine.judged && off > MOST_OFF) ++failed;
       console.log('  ' + kind + ': ' + (off > MOST_OFF ? 'MORE THAN ' + MOST_OFF + ' OFF; ' : '') + 'steps off: ' +
                   histogram(differences));
     }
