@@ -17,9 +17,9 @@ bool is_float_tflite(std::string_view content, std::string_view name);
 // The operators that import_float_tflite() reads; DEQUANTIZE of constants alone.
 std::vector<std::string> float_tflite_operators();
 
-// A float32 TensorFlow Lite model as a graph that computes the same, one sample at a time. Fused activations become nodes
-// of their own. Throws Error(input) saying which operator is why not accepted; `name` names the graph and
-// leads messages.
+// A float32 TensorFlow Lite model as a graph that computes the same, one sample at a time. Fused activations
+// become nodes of their own. Throws Error(input) saying which operator is why not accepted; `name` names the
+// graph and leads messages.
 FloatModel import_float_tflite(std::string_view content, std::string_view name);
 
 }  // namespace mcufit

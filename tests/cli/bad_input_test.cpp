@@ -117,9 +117,9 @@ TEST_F(BadInput, NothingFitsIsTenAndNamesTheNearestMisses) {
   EXPECT_EQ(f.exit_code, 10);
   EXPECT_THAT(f.err, HasSubstr("nearest miss: phinet("));
   EXPECT_THAT(f.err, HasSubstr("nearest miss: mobilenetv2("));
-  const Finished fit = mcufit(
-      {"fit", "--target", "nrf52840", "--limits", "ram_bytes=2000,macs=1000", "--input", "28x28x1", "--classes", "10"},
-      folder_.path());
+  const Finished fit = mcufit({"fit", "--target", "nrf52840", "--limits", "ram_bytes=2000,macs=1000",
+                               "--input", "28x28x1", "--classes", "10"},
+                              folder_.path());
   EXPECT_EQ(fit.exit_code, 10);
   EXPECT_THAT(fit.out, HasSubstr("nearest miss"));
 }

@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <iostream>
 
+#include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/subprocess.h"
 #include "cost-models/price.h"
 #include "exporters/device/device.h"
+#include "exporters/device/devices.h"
 #include "exporters/fast_interpreter.h"
 #include "exporters/interpreter.h"
 #include "exporters/steps.h"
@@ -129,6 +131,39 @@ TEST_P(TfliteGolden, EmulatedCortexM4GivesTheSameBytes) {
       cost.ram.arena_bytes, cost.flash.total(), cost.flash.weights_bytes, cost.flash.bias_bytes,
       cost.flash.table_bytes, cost.flash.step_bytes, cost.flash.code_bytes, report.stack_bytes,
       cost.ram.stack_bytes);
+}
+
+// The golden inputs and random ones, on this machine and on every emulated core whose memories hold the
+// model.
+TEST_P(TfliteGolden, EveryDeviceGivesTheSameBytes) {
+  constexpr std::size_t kVectors = 100;
+  std::vector<Bytes> inputs;
+  for (std::uint32_t k = 0; k < kVectors; ++k) inputs.push_back(sample(k));
+  const auto outputs = FastInterpreter(graph_).run_all(inputs);
+  std::vector<TestVector> vectors;
+  for (std::size_t i = 0; i < inputs.size(); ++i) vectors.push_back({inputs[i], outputs[i]});
+  const TestFolder folder;
+  PackageRequest request;
+  request.name = GetParam().name;
+  request.target = load_target("nrf52840");
+  write_package(folder.path() / "package", graph_, price(graph_.graph, load_code_sizes(request.target)),
+                request);
+  int ran = 0;
+  for (const Device& device : devices()) {
+    SCOPED_TRACE(device.name);
+    try {
+      const DeviceReport report =
+          validate({folder.path() / "package", folder.path() / device.name, device.name, &graph_}, vectors);
+      EXPECT_FALSE(report.first_mismatch.has_value());
+      EXPECT_EQ(report.samples, static_cast<std::int64_t>(kVectors));
+      ++ran;
+    } catch (const Error& error) {  // not installed, or too small
+      EXPECT_TRUE(error.code() == ExitCode::device_not_found || error.code() == ExitCode::constraint_not_met)
+          << error.what();
+      std::cout << device.name << ": " << std::string(error.what()).substr(0, 100) << "\n";
+    }
+  }
+  EXPECT_GE(ran, 1);  // this machine
 }
 
 INSTANTIATE_TEST_SUITE_P(MlperfTiny, TfliteGolden, ::testing::ValuesIn(kModels),
