@@ -110,8 +110,12 @@ void Importer::append(const OperatorReader& source, const Op& op, std::vector<No
   if (result != declared)
     source.refuse(fmt::format("its output is said to be {}; accepted: {}, as its inputs make it",
                               to_string(declared), to_string(result)));
+  const std::string name = source.node_name();
+  const auto& nodes = graph_.graph.nodes;
+  if (std::any_of(nodes.begin(), nodes.end(), [&](const Node& node) { return node.name == name; }))
+    source.refuse(fmt::format("a tensor before it is named '{}' too; accepted: one of a name", name));
   define(source, graph_.graph.size());
-  graph_.graph.nodes.push_back({op, std::move(inputs), result, source.node_name()});
+  graph_.graph.nodes.push_back({op, std::move(inputs), result, name});
   graph_.nodes.push_back(std::move(quantized));
 }
 

@@ -9,7 +9,9 @@
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "exporters/interpreter.h"
+#include "exporters/tflite/export.h"
 #include "exporters/tflite/import.h"
+#include "tests/exporters/sample_network.h"
 #include "tests/exporters/tflite_model.h"
 
 namespace mcufit::testing {
@@ -176,10 +178,47 @@ TEST(TfliteImport, DamagedFilesDoNoHarm) {
   }
 }
 
+// Every op, and the metadata that makes the importer trust names.
+TEST(TfliteImport, DamagedExportsDoNoHarm) {
+  const std::string whole = export_tflite(sample_network(1));
+  for (std::size_t i = 0; i < whole.size(); i += 5) {
+    std::string damaged = whole;
+    damaged[i] = static_cast<char>(damaged[i] ^ (i % 2 == 0 ? 0xff : 0x01));
+    import_damaged(damaged);
+    if (i % 3 == 0) import_damaged(whole.substr(0, i));
+  }
+}
+
+// Names of tensors become names of nodes in files that we wrote, so they must differ.
+TEST(TfliteImport, TwoTensorsOfOneNameAreRefused) {
+  QuantizedGraph graph = sample_network(1);
+  graph.graph.nodes[2].name = "twin_one";
+  graph.graph.nodes[3].name = "twin_two";
+  std::string file = export_tflite(graph);
+  for (std::size_t at = file.find("twin_two"); at != std::string::npos; at = file.find("twin_two"))
+    file.replace(at, 8, "twin_one");
+  try {
+    import_tflite(file, "twins");
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::input);
+    EXPECT_THAT(error.what(), HasSubstr("named 'twin_one' too"));
+  }
+}
+
 TEST(TfliteImport, WhatFuzzingFoundDoesNoHarm) {
   const auto corpus = std::filesystem::path(MCUFIT_SOURCE_DIR) / "tests/fuzz/corpus/fuzz_tflite";
   for (const auto& entry : std::filesystem::directory_iterator(corpus))
     import_damaged(read_file(entry.path()));
+}
+
+// MCUFIT_UPDATE_GOLDEN=1 writes it.
+TEST(TfliteImport, TheFuzzingCorpusHasAnExport) {
+  const auto path =
+      std::filesystem::path(MCUFIT_SOURCE_DIR) / "tests/fuzz/corpus/fuzz_tflite/every_op.tflite";
+  const QuantizedGraph graph = sample_network(1);
+  if (std::getenv("MCUFIT_UPDATE_GOLDEN") != nullptr) write_file(path, export_tflite(graph));
+  EXPECT_EQ(import_tflite(read_file(path), graph.graph.name).graph, graph.graph);
 }
 
 // MCUFIT_UPDATE_GOLDEN=1 writes it. The command line's tests use it too.

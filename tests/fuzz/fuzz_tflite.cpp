@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "blocks/foundation/error.h"
+#include "cost-models/layout.h"
 #include "exporters/interpreter.h"
 #include "exporters/steps.h"
+#include "exporters/tflite/float_import.h"
 #include "exporters/tflite/import.h"
 
 namespace {
@@ -22,19 +24,29 @@ bool is_small(const mcufit::QuantizedGraph& graph) {
   return work <= kMostElements;
 }
 
+// The float importer: a graph that verifies, or an Error.
+void import_as_float(std::string_view content) {
+  try {
+    mcufit::import_float_tflite(content, "fuzz");
+  } catch (const mcufit::Error&) {
+  }
+}
+
 }  // namespace
 
 // The importer: a graph that verifies, plans and runs the same as interpreter and as kernels, or an Error.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace mcufit;
+  const std::string_view content(reinterpret_cast<const char*>(data), size);
+  import_as_float(content);
   try {
-    const QuantizedGraph graph = import_tflite({reinterpret_cast<const char*>(data), size}, "fuzz");
+    const QuantizedGraph graph = import_tflite(content, "fuzz");
     if (!is_small(graph)) return 0;
     const MemoryPlan memory = plan(graph.graph);
     std::vector<std::int8_t> arena(static_cast<std::size_t>(memory.arena_bytes));
     const std::vector<std::int8_t> input(static_cast<std::size_t>(graph.graph.input_shape().elements()), 7);
     std::copy(input.begin(), input.end(), arena.begin() + memory.placement(0).offset);
-    for (NodeId id = 1; id < graph.graph.size(); ++id) {
+    for (const NodeId id : called_nodes(graph.graph)) {
       const RuntimeStep step = make_step(graph, memory, id);
       run_step(step, arena.data(), 0, std::visit([](const auto& s) { return s.end; }, step));
     }
