@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "blocks/foundation/files.h"
+#include "tests/cli/program.h"
+
+namespace mcufit::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+std::string corpus(const char* file) {
+  return (fs::path(MCUFIT_SOURCE_DIR) / "tests/fuzz/corpus" / file).string();
+}
+
+Finished import(const Folder& folder, const std::string& model, const std::string& package) {
+  return mcufit({"import", model, "--target", "nrf52840", "--output", package + "/package", "--name", "net"},
+                folder.path());
+}
+
+// Package -> file -> package: the same vectors, whichever format lies between.
+TEST(Export, EveryFormatGivesTheSameNetwork) {
+  const Folder folder;
+  ASSERT_EQ(import(folder, corpus("fuzz_tflite/small.tflite"), "first").exit_code, 0);
+  const std::string vectors = read_file(folder.path() / "first/vectors.bin");
+  for (const std::string format : {"tflite", "onnx"}) {
+    const Finished f =
+        mcufit({"export", "first/package", "--format", format, "--output", "net." + format}, folder.path());
+    EXPECT_EQ(f.exit_code, 0) << f.err;
+    EXPECT_THAT(f.out, HasSubstr("8 nodes"));
+    const Finished again = import(folder, "net." + format, format);
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_EQ(read_file(folder.path() / format / "vectors.bin"), vectors) << format;
+  }
+}
+
+TEST(Export, WrongUseIsNamed) {
+  const Folder folder;
+  const Finished format = mcufit(
+      {"export", corpus("fuzz_tflite/small.tflite"), "--format", "onx", "--output", "x"}, folder.path());
+  EXPECT_EQ(format.exit_code, 2);
+  EXPECT_THAT(format.err, HasSubstr("did you mean 'onnx'"));
+  EXPECT_EQ(mcufit({"export", "--format", "onnx", "--output", "x"}, folder.path()).exit_code, 2);
+  EXPECT_EQ(mcufit({"export", "none", "--format", "onnx", "--output", "x"}, folder.path()).exit_code, 5);
+  folder.write("bad.tflite", "12345678");
+  EXPECT_EQ(mcufit({"export", "bad.tflite", "--format", "onnx", "--output", "x"}, folder.path()).exit_code,
+            4);
+  EXPECT_FALSE(fs::exists(folder.path() / "x"));
+}
+
+TEST(SupportedOps, ListsRuntimeAndImporters) {
+  const Folder folder;
+  const json j = json::parse(mcufit({"supported-ops", "--json"}, folder.path()).out);
+  EXPECT_EQ(j.at("ops").size(), 19U);
+  EXPECT_EQ(j.at("tflite").at(3).at("operator"), "CONV_2D");
+  EXPECT_EQ(j.at("tflite").at(3).at("becomes"), "conv2d");
+  EXPECT_GT(j.at("onnx").size(), 20U);
+  EXPECT_THAT(mcufit({"supported-ops", "--markdown"}, folder.path()).out, HasSubstr("| ADD | add |"));
+}
+
+}  // namespace
+}  // namespace mcufit::testing
