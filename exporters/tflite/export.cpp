@@ -12,6 +12,7 @@
 #include "blocks/foundation/version.h"
 #include "exporters/tflite/model_file.h"
 #include "exporters/tflite/operator_reader.h"
+#include "exporters/tflite/versions.h"
 
 namespace mcufit {
 namespace {
@@ -24,6 +25,7 @@ using schema::TensorType;
 constexpr std::uint32_t kFormatVersion = 3;
 // Readers map files into memory and expect constants aligned.
 constexpr std::size_t kBufferAlignment = 16;
+constexpr std::size_t kRuntimeVersionBytes = 16;  // zeros behind the text
 
 schema::ActivationFunctionType fused(Activation activation) {
   switch (activation) {
@@ -86,13 +88,12 @@ class Exporter {
   }
 
   void operator()(const FullyConnected& f) {
-    const bool per_channel = !graph_.node(id_).one_filter_scale;
-    if (per_channel && f.output_channels == 1)
-      refuse("has a filter scale per channel and one channel; the format cannot tell them apart");
+    if (!graph_.node(id_).one_filter_scale) return layer_as_convolution(f);
     const auto options = schema::CreateFullyConnectedOptions(builder_, fused(f.activation));
     const auto elements = static_cast<std::int32_t>(in_shape().elements());
     const std::int32_t filter = filter_tensor({f.output_channels, elements}, 0);
-    add({BuiltinOperator::FULLY_CONNECTED, per_channel ? 12 : 4}, {input(0), filter, bias_tensor()},
+    const std::int32_t bias = bias_tensor();
+    add({BuiltinOperator::FULLY_CONNECTED, bias < 0 ? 6 : 4}, {input(0), filter, bias},
         BuiltinOptions::FullyConnectedOptions, options.Union());
   }
 
@@ -103,7 +104,8 @@ class Exporter {
 
   void operator()(const Mul& m) {
     const auto options = schema::CreateMulOptions(builder_, fused(m.activation));
-    add({BuiltinOperator::MUL, 2}, {input(0), input(1)}, BuiltinOptions::MulOptions, options.Union());
+    const int version = mul_multiplier(graph_, id_).shift > 0 ? 3 : 2;  // for one and more
+    add({BuiltinOperator::MUL, version}, {input(0), input(1)}, BuiltinOptions::MulOptions, options.Union());
   }
 
   void operator()(const AveragePool2d& p) {
@@ -121,7 +123,7 @@ class Exporter {
   void operator()(const Activate& a) {
     switch (a.activation) {
       case Activation::none:
-        return add({BuiltinOperator::QUANTIZE, 2}, {input(0)}, BuiltinOptions::QuantizeOptions,
+        return add({BuiltinOperator::QUANTIZE, 1}, {input(0)}, BuiltinOptions::QuantizeOptions,
                    schema::CreateQuantizeOptions(builder_).Union());
       case Activation::relu:
         return add({BuiltinOperator::RELU, 2}, {input(0)});
@@ -209,6 +211,18 @@ class Exporter {
     return static_cast<std::int32_t>(tensors_.size()) - 1;
   }
 
+  // With a scale per channel: TensorFlow Lite knew those for convolutions only until 2024, and may read them
+  // as one scale of 0. A convolution that covers its input computes the same.
+  void layer_as_convolution(const FullyConnected& f) {
+    const auto options =
+        schema::CreateConv2DOptions(builder_, schema::Padding::VALID, 1, 1, fused(f.activation), 1, 1);
+    const Shape& in = in_shape();
+    const std::int32_t filter =
+        filter_tensor({f.output_channels, in.height, in.width, in.channels}, 0, tflite::kLayerSuffix);
+    add({BuiltinOperator::CONV_2D, 3}, {input(0), filter, bias_tensor()}, BuiltinOptions::Conv2DOptions,
+        options.Union());
+  }
+
   // The node's own output.
   std::int32_t computed(const std::string& name) {
     const Shape& s = node().shape;
@@ -221,7 +235,7 @@ class Exporter {
   // that.
   bool is_flat(NodeId id) const {
     const Node& n = graph_.graph.node(id);
-    if (std::holds_alternative<FullyConnected>(n.op)) return true;
+    if (std::holds_alternative<FullyConnected>(n.op)) return graph_.node(id).one_filter_scale;
     const bool keeps = std::holds_alternative<Softmax>(n.op) || std::holds_alternative<Activate>(n.op);
     return keeps && is_flat(n.inputs[0]);
   }
@@ -240,11 +254,13 @@ class Exporter {
     return tensor(fmt::format("{}/{}", node().name, what), extents, TensorType::INT32, {}, buffer(values));
   }
 
-  std::int32_t filter_tensor(const std::vector<std::int32_t>& extents, std::int32_t dimension) {
+  std::int32_t filter_tensor(const std::vector<std::int32_t>& extents, std::int32_t dimension,
+                             std::string_view suffix = "/filter") {
     const QuantizedNode& q = graph_.node(id_);
     Scales scales{q.filter_scales, 0, dimension};
     if (q.one_filter_scale) scales.scales.resize(1);
-    return tensor(node().name + "/filter", extents, TensorType::INT8, scales, buffer(q.filter));
+    return tensor(fmt::format("{}{}", node().name, suffix), extents, TensorType::INT8, scales,
+                  buffer(q.filter));
   }
 
   std::int32_t bias_tensor() {
@@ -333,6 +349,7 @@ class Exporter {
                     flatbuffers::Offset<void> options) {
     const auto [number, is_new] = codes_.emplace(code, static_cast<std::uint32_t>(codes_.size()));
     if (is_new) code_order_.push_back(code);
+    least_runtime_ = std::max(least_runtime_, tflite::first_runtime(code.first, code.second));
     while (!inputs.empty() && inputs.back() < 0) inputs.pop_back();  // an optional bias
     const auto from = builder_.CreateVector(inputs);
     const auto to = builder_.CreateVector(std::vector{output});
@@ -348,12 +365,17 @@ class Exporter {
     return all;
   }
 
+  flatbuffers::Offset<schema::Metadata> add_metadata(std::string_view name, const std::string& text) {
+    const std::uint32_t content = buffer(std::vector<char>(text.begin(), text.end()));
+    return schema::CreateMetadata(builder_, builder_.CreateString(name), content);
+  }
+
   std::string finished() {
     const nlohmann::json about = {{"tool", "mcufit"}, {"version", version()}};
     const std::string text = about.dump();
-    const std::uint32_t metadata_buffer = buffer(std::vector<char>(text.begin(), text.end()));
-    const std::vector<flatbuffers::Offset<schema::Metadata>> metadata{schema::CreateMetadata(
-        builder_, builder_.CreateString(std::string(tflite::kMetadataName)), metadata_buffer)};
+    least_runtime_.resize(kRuntimeVersionBytes);
+    const std::vector<flatbuffers::Offset<schema::Metadata>> metadata{
+        add_metadata("min_runtime_version", least_runtime_), add_metadata(tflite::kMetadataName, text)};
     const auto tensors = builder_.CreateVector(tensors_);
     const auto inputs = builder_.CreateVector(std::vector{tensors_of_nodes_.front()});
     const auto outputs = builder_.CreateVector(std::vector{tensors_of_nodes_.back()});
@@ -379,6 +401,7 @@ class Exporter {
   std::vector<flatbuffers::Offset<schema::Operator>> operators_;
   std::map<Code, std::uint32_t> codes_;
   std::vector<Code> code_order_;
+  std::string least_runtime_;
   std::vector<std::int32_t> tensors_of_nodes_;
   std::map<NodeId, std::int32_t> unflattened_;
 };

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "blocks/foundation/error.h"
 #include "exporters/tflite/importer.h"
@@ -53,7 +54,7 @@ std::span<const Importer::Entry> Importer::entries() {
 }
 
 TfliteModel Importer::run() {
-  graph_.graph.name = name_;
+  graph_.graph.name = file_.is_ours && !file_.name.empty() ? file_.name : name_;
   input_ = file_.input;
   output_ = file_.output;
   add_input();
@@ -94,29 +95,30 @@ NodeId Importer::read(const OperatorReader& source, std::size_t input) const {
   const auto found = nodes_.find(tensor);
   if (found == nodes_.end())
     source.refuse(
-        fmt::format("input {} ('{}') is computed by no operator before; accepted: the model's "
-                    "input or what operators in front compute",
-                    input, file_.tensor(tensor).name));
+        fmt::format("input {} ('{}') is {}; accepted: the model's input or what operators in front compute",
+                    input, file_.tensor(tensor).name,
+                    file_.tensor(tensor).data.empty() ? "computed by no operator before" : "constant"));
   return found->second;
 }
 
 void Importer::append(const OperatorReader& source, const Op& op, std::vector<NodeId> inputs,
-                      QuantizedNode quantized) {
+                      QuantizedNode quantized, bool dropping) {
   std::vector<Shape> shapes;
   shapes.reserve(inputs.size());
   for (const NodeId id : inputs) shapes.push_back(shape(id));
   const Shape result = infer_shape(op, shapes, fmt::format("{}: {}", name_, source.node_name()));
   const Shape declared = source.shape_of(source.output());
-  if (result != declared)
+  const bool reshaped = dropping && result != declared && result.elements() == declared.elements();
+  if (result != declared && !reshaped)
     source.refuse(fmt::format("its output is said to be {}; accepted: {}, as its inputs make it",
                               to_string(declared), to_string(result)));
-  const std::string name = source.node_name();
-  const auto& nodes = graph_.graph.nodes;
-  if (std::any_of(nodes.begin(), nodes.end(), [&](const Node& node) { return node.name == name; }))
-    source.refuse(fmt::format("a tensor before it is named '{}' too; accepted: one of a name", name));
-  define(source, graph_.graph.size());
-  graph_.graph.nodes.push_back({op, std::move(inputs), result, name});
+  define(source, graph_.graph.size() + (reshaped ? 1 : 0));
+  graph_.graph.nodes.push_back({op, std::move(inputs), result, source.node_name()});
   graph_.nodes.push_back(std::move(quantized));
+  if (!reshaped) return;
+  graph_.graph.nodes.push_back(
+      {Reshape{declared}, {graph_.graph.size() - 1}, declared, source.node_name() + "_reshape"});
+  graph_.nodes.push_back(unweighted(source));
 }
 
 void Importer::define(const OperatorReader& source, NodeId node) {
@@ -143,8 +145,13 @@ void Importer::check_use() const {
   const Graph& graph = graph_.graph;
   std::vector<bool> used(graph.nodes.size(), false);
   used[static_cast<std::size_t>(output->second)] = true;
-  for (const Node& node : graph.nodes)
+  std::set<std::string_view> names;
+  for (const Node& node : graph.nodes) {
     for (const NodeId from : node.inputs) used[static_cast<std::size_t>(from)] = true;
+    if (!names.insert(node.name).second)
+      refuse(fmt::format("two tensors are named '{}'; accepted: names as `mcufit export` writes them",
+                         node.name));
+  }
   const auto unused = static_cast<std::size_t>(std::find(used.begin(), used.end(), false) - used.begin());
   if (unused < used.size() || output->second != graph.size() - 1 || graph.size() < 2)
     refuse(

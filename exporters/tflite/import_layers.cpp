@@ -66,8 +66,13 @@ void Importer::add_conv2d(const OperatorReader& source) {
                            shape(in));
   w.padding = w.padding + padding;
   const std::int32_t channels = filter.extents[0];
-  append(source, Conv2d{channels, w, true, source.activation(o.fused_activation_function())}, {in},
-         weighted(source, filter, in, channels, 0));
+  QuantizedNode node = weighted(source, filter, in, channels, 0);
+  const bool bias = !node.bias.empty();
+  const Activation activation = source.activation(o.fused_activation_function());
+  const Window whole{shape(in).height, shape(in).width, 1, 1};
+  if (file_.is_ours && w == whole && filter.name == fmt::format("{}{}", source.node_name(), kLayerSuffix))
+    return append(source, FullyConnected{channels, bias, activation}, {in}, std::move(node));
+  append(source, Conv2d{channels, w, bias, activation}, {in}, std::move(node));
 }
 
 void Importer::add_depthwise(const OperatorReader& source) {
@@ -88,10 +93,11 @@ void Importer::add_depthwise(const OperatorReader& source) {
                              o.dilation_h_factor(), o.dilation_w_factor()},
                             shape(in));
   op.window.padding = op.window.padding + padding;
-  op.bias = true;
+  QuantizedNode node = weighted(source, filter, in, channels, 3);
+  op.bias = !node.bias.empty();
   op.activation = source.activation(o.fused_activation_function());
   op.multiplier = multiplier;
-  append(source, op, {in}, weighted(source, filter, in, channels, 3));
+  append(source, op, {in}, std::move(node));
 }
 
 void Importer::add_fully_connected(const OperatorReader& source) {
@@ -108,7 +114,8 @@ void Importer::add_fully_connected(const OperatorReader& source) {
   const std::int32_t channels = filter.extents[0];
   QuantizedNode node = weighted(source, filter, in, channels, 0);
   node.one_filter_scale = filter.scales.size() == 1;
-  append(source, FullyConnected{channels, true, source.activation(o.fused_activation_function())}, {in},
+  const bool bias = !node.bias.empty();
+  append(source, FullyConnected{channels, bias, source.activation(o.fused_activation_function())}, {in},
          std::move(node));
 }
 

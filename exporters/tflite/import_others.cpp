@@ -9,6 +9,11 @@
 #include "exporters/tflite/importer.h"
 
 namespace mcufit::tflite {
+namespace {
+
+constexpr std::size_t kMostConcatenated = 64;
+
+}  // namespace
 
 void Importer::add_sum(const OperatorReader& source) {
   source.check_operands(2, 2);
@@ -67,13 +72,12 @@ void Importer::add_mean(const OperatorReader& source) {
     if (axis == Axis::channels) source.refuse("averages over channels; supported: height, width or both");
     (axis == Axis::height ? mean.over_height : mean.over_width) = true;
   }
-  const NodeId in = read(source, 0);
-  // Without keep_dims a mean over the height alone leaves 1xWxC, which reads as ours: height 1.
-  append(source, mean, {in}, unweighted(source));
+  const bool dropping = !source.options<schema::ReducerOptions>().keep_dims();
+  append(source, mean, {read(source, 0)}, unweighted(source), dropping);
 }
 
 void Importer::add_concatenation(const OperatorReader& source) {
-  source.check_operands(1, 16);
+  source.check_operands(1, kMostConcatenated);
   const auto& o = source.options<schema::ConcatenationOptions>();
   if (source.activation(o.fused_activation_function()) != Activation::none)
     source.refuse("found a fused activation; supported for concatenation: NONE");
@@ -83,7 +87,8 @@ void Importer::add_concatenation(const OperatorReader& source) {
 }
 
 void Importer::add_pad(const OperatorReader& source) {
-  source.check_operands(2, 3);
+  const bool has_value = source.op().code == schema::BuiltinOperator::PADV2;
+  source.check_operands(has_value ? 3 : 2, has_value ? 3 : 2);
   const NodeId in = read(source, 0);
   const auto borders = source.integers(1);  // before and after, dimension by dimension
   const std::size_t rank = file_.tensor(source.input(0)).extents.size();
@@ -100,10 +105,11 @@ void Importer::add_pad(const OperatorReader& source) {
   };
   Pad pad{{border(3, 0), border(3, 1), border(2, 0), border(2, 1)}, border(1, 0), border(1, 1)};
   QuantizedNode node = unweighted(source);
-  if (source.op().inputs.size() == 3) {
+  if (has_value) {
     const Tensor& value = file_.tensor(source.input(2));
-    if (value.type != schema::TensorType::INT8 || value.data.size() != 1)
-      source.refuse(fmt::format("the value '{}' is no constant int8; accepted: one constant", value.name));
+    if (value.data.size() != 1 || source.quantization_of(value) != node.output)
+      source.refuse(fmt::format(
+          "the value '{}' is no constant int8 in the output's scale; accepted: one constant", value.name));
     const auto byte = static_cast<std::int8_t>(value.data[0]);
     pad.value = node.output.scale * static_cast<float>(byte - node.output.zero_point);
   }
@@ -130,8 +136,9 @@ void Importer::add_transpose(const OperatorReader& source) {
   const auto& extents = file_.tensor(source.input(0)).extents;
   std::vector<std::int64_t> moved;  // the dimensions above 1, in their new order
   for (const std::int64_t d : order) {
-    if (d < 0 || std::cmp_greater_equal(d, extents.size()))
-      source.refuse(fmt::format("found dimension {}; accepted: 0 to {}", d, extents.size() - 1));
+    if (d < 0 || std::cmp_greater_equal(d, extents.size()) || std::count(order.begin(), order.end(), d) > 1)
+      source.refuse(fmt::format("found the order {}; accepted: each of 0 to {} once", fmt::join(order, ", "),
+                                extents.size() - 1));
     if (extents[static_cast<std::size_t>(d)] > 1) moved.push_back(d);
   }
   if (order.size() != extents.size() || !std::is_sorted(moved.begin(), moved.end()))

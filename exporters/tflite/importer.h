@@ -64,9 +64,10 @@ class Importer {
   NodeId read(const OperatorReader& source, std::size_t input) const;
   const Shape& shape(NodeId id) const { return graph_.graph.node(id).shape; }
 
-  // A node of the operator; its shape must be what the file says.
-  void append(const OperatorReader& source, const Op& op, std::vector<NodeId> inputs,
-              QuantizedNode quantized);
+  // A node of the operator; its shape must be what the file says. An operator that is dropping dimensions may
+  // say another with as many elements, which a reshape behind it then gives.
+  void append(const OperatorReader& source, const Op& op, std::vector<NodeId> inputs, QuantizedNode quantized,
+              bool dropping = false);
   // The operator's output is what a node holds already.
   void define(const OperatorReader& source, NodeId node);
 

@@ -18,7 +18,7 @@ static_assert(std::endian::native == std::endian::little);
 constexpr std::uint32_t kFormatVersion = 3;
 constexpr std::size_t kMostTensors = 65536;
 constexpr std::size_t kMostOperators = 4096;
-constexpr std::size_t kMostOperands = 16;
+constexpr std::size_t kMostOperands = 64;
 constexpr std::size_t kMostRank = 8;
 constexpr std::int64_t kMostElements = std::int64_t{1} << 30;
 constexpr std::size_t kMostNameLength = 80;
@@ -79,6 +79,7 @@ class Reader {
     file.input = index("the input", graph.inputs()->Get(0), file.tensors.size());
     file.output = index("the output", graph.outputs()->Get(0), file.tensors.size());
     file.is_ours = has_our_metadata(model);
+    file.name = printable(graph.name());
     return file;
   }
 

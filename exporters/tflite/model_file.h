@@ -18,6 +18,8 @@ inline constexpr std::string_view kMetadataName = "mcufit";
 // and the 1x1xC of what TensorFlow Lite keeps as 1xC.
 inline constexpr std::string_view kPaddingSuffix = "/padding";
 inline constexpr std::string_view kUnflattenedSuffix = "/1x1";
+// Of the filter of a convolution that stands for a fully_connected node.
+inline constexpr std::string_view kLayerSuffix = "/layer";
 
 struct Tensor {
   std::string name;  // printable
@@ -48,6 +50,7 @@ struct ModelFile {
   std::vector<Tensor> tensors;
   std::vector<Operator> operators;
   std::int32_t input = 0, output = 0;
+  std::string name;      // the subgraph's, printable
   bool is_ours = false;  // written by export_tflite(), so that tensor names are node names
 
   const Tensor& tensor(std::int32_t index) const { return tensors[static_cast<std::size_t>(index)]; }

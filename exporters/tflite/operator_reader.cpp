@@ -134,8 +134,9 @@ void OperatorReader::read_scales(const Tensor& filter, std::int32_t channels, st
 }
 
 void OperatorReader::read_bias(Quantization input, std::int32_t channels, QuantizedNode& node) const {
-  node.bias.assign(static_cast<std::size_t>(channels), 0);
-  if (op().inputs.size() < 3 || op().inputs[2] < 0) return;
+  const bool there = op().inputs.size() >= 3 && op().inputs[2] >= 0;
+  if (there || !file_.is_ours) node.bias.assign(static_cast<std::size_t>(channels), 0);
+  if (!there) return;
   const Tensor& bias = file_.tensor(op().inputs[2]);
   if (bias.type != schema::TensorType::INT32 || bias.data.empty() || bias.elements() != channels)
     refuse(fmt::format("the bias '{}' is {}; accepted: constant int32 with {} elements", bias.name,

@@ -65,7 +65,8 @@ class OperatorReader {
   void read_scales(const Tensor& filter, std::int32_t channels, std::int32_t dimension,
                    QuantizedNode& node) const;
 
-  // Biases into `node`, whose output and filter scales are set.
+  // Biases into `node`, whose output and filter scales are set; zeros where they are left out, none in files
+  // of ours.
   void read_bias(Quantization input, std::int32_t channels, QuantizedNode& node) const;
 
   Window window(const Sliding& s, const Shape& in) const;

@@ -8,6 +8,7 @@
 #include "exporters/interpreter.h"
 #include "exporters/tflite/export.h"
 #include "exporters/tflite/import.h"
+#include "exporters/tflite/model_file.h"
 #include "tests/exporters/random_graphs.h"
 #include "tests/exporters/random_nets.h"
 #include "tests/exporters/sample_network.h"
@@ -17,18 +18,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// What an export cannot keep: whether a bias was there, and which real value a pad's int8 stood for.
+// What an export cannot keep: which real value a pad's int8 stood for.
 QuantizedGraph canonical(QuantizedGraph graph) {
   for (NodeId id = 0; id < graph.graph.size(); ++id) {
     Node& node = graph.graph.nodes[static_cast<std::size_t>(id)];
-    QuantizedNode& q = graph.nodes[static_cast<std::size_t>(id)];
-    const auto give_bias = [&](auto& op) {
-      op.bias = true;
-      q.bias.resize(static_cast<std::size_t>(node.shape.channels));
-    };
-    if (auto* conv = std::get_if<Conv2d>(&node.op)) give_bias(*conv);
-    if (auto* depthwise = std::get_if<DepthwiseConv2d>(&node.op)) give_bias(*depthwise);
-    if (auto* dense = std::get_if<FullyConnected>(&node.op)) give_bias(*dense);
+    const QuantizedNode& q = graph.node(id);
     if (auto* pad = std::get_if<Pad>(&node.op))
       pad->value = q.output.scale * static_cast<float>(pad_value(graph, id) - q.output.zero_point);
   }
@@ -128,6 +122,75 @@ TEST(TfliteExport, ImportGivesTheSameRandomNets) {
     expect_round_trip(net);
   }
   EXPECT_GT(exported, 100);
+}
+
+// Without our metadata it is a file like any other: perhaps other nodes, the same bytes.
+TEST(TfliteExport, WhoeverReadsItComputesTheSame) {
+  const std::uint64_t seed = test_seed();
+  for (int i = 0; i < 100 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i), 2});
+    const QuantizedGraph graph = sample_network(seed + static_cast<std::uint64_t>(i));
+    std::string content = export_tflite(graph);
+    const std::size_t key = content.find(std::string("mcufit\0", 7));  // the entry's name, not the JSON
+    ASSERT_NE(key, std::string::npos);
+    content[key] = 'n';
+    const QuantizedGraph read = import_tflite(content, "foreign");
+    EXPECT_EQ(read.graph.node(1).name, "conv_2d_0");
+    const auto input = random_bytes(random, graph.graph.input_shape().elements());
+    ASSERT_EQ(interpret(read, input).back(), interpret(graph, input).back());
+  }
+}
+
+std::vector<std::string> operators_of(const QuantizedGraph& graph) {
+  const tflite::ModelFile file = tflite::read_model_file(export_tflite(graph), "written");
+  const auto* codes = tflite::schema::GetModel(file.storage.data())->operator_codes();
+  std::vector<std::string> names;
+  for (const tflite::Operator& op : file.operators)
+    names.push_back(op.name + " " + std::to_string(codes->Get(op.table->opcode_index())->version()));
+  return names;
+}
+
+QuantizedGraph single(const Op& op) {
+  Random random(3);
+  return single_op_graph(random, {6, 6, 2}, op);
+}
+
+// Versions are those of TensorFlow's op_version.cc.
+TEST(TfliteExport, PaddingsWithoutAWordStandBefore) {
+  using Names = std::vector<std::string>;
+  Window w = square_window(3, 2, 1);  // SAME has 0 before and 1 after
+  EXPECT_EQ(operators_of(single(Conv2d{4, w, true})), (Names{"PAD 2", "CONV_2D 3"}));
+  EXPECT_EQ(operators_of(single(DepthwiseConv2d{w, true})), (Names{"PAD 2", "DEPTHWISE_CONV_2D 3"}));
+  QuantizedGraph pool = single(MaxPool2d{w});
+  pool.nodes[0].output.zero_point = pool.nodes[1].output.zero_point = 5;
+  EXPECT_EQ(operators_of(pool), (Names{"PADV2 2", "MAX_POOL_2D 2"}));
+  w.padding = {0, 1, 0, 1};
+  EXPECT_EQ(operators_of(single(Conv2d{4, w, true})), (Names{"CONV_2D 3"}));
+  EXPECT_EQ(operators_of(single(AveragePool2d{w})), (Names{"AVERAGE_POOL_2D 2"}));
+}
+
+TEST(TfliteExport, LayersOfSeveralScalesAreConvolutions) {
+  using Names = std::vector<std::string>;
+  QuantizedGraph layer = single(FullyConnected{4, false});
+  EXPECT_EQ(operators_of(layer), (Names{"CONV_2D 3"}));
+  for (const std::int32_t outputs : {1, 4}) expect_round_trip(single(FullyConnected{outputs, true}));
+  layer.nodes[1].filter_scales.assign(4, 0.01F);
+  layer.nodes[1].one_filter_scale = true;
+  EXPECT_EQ(operators_of(layer), (Names{"FULLY_CONNECTED 6"}));
+}
+
+TEST(TfliteExport, TellsWhatItIs) {
+  const tflite::ModelFile file = tflite::read_model_file(export_tflite(sample_network(1)), "written");
+  const auto& model = *tflite::schema::GetModel(file.storage.data());
+  EXPECT_THAT(model.description()->str(), HasSubstr("mcufit"));
+  EXPECT_EQ(file.name, "sample");
+  EXPECT_EQ(file.tensor(file.output).name, "softmax");
+  EXPECT_EQ(model.metadata()->Get(0)->name()->str(), "min_runtime_version");
+  const auto* runtime = model.buffers()->Get(model.metadata()->Get(0)->buffer())->data();
+  EXPECT_STREQ(reinterpret_cast<const char*>(runtime->data()), "1.15.0") << "for HARD_SWISH";
+  for (const tflite::schema::OperatorCode* code : *model.operator_codes())
+    EXPECT_EQ(code->deprecated_builtin_code(), static_cast<int>(code->builtin_code()));
 }
 
 TEST(TfliteExport, TheSameGraphGivesTheSameBytes) {

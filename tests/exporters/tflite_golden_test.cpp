@@ -16,6 +16,7 @@
 #include "exporters/fast_interpreter.h"
 #include "exporters/interpreter.h"
 #include "exporters/steps.h"
+#include "exporters/tflite/export.h"
 #include "exporters/tflite/import.h"
 #include "tests/exporters/sample_network.h"
 
@@ -102,6 +103,13 @@ TEST_P(TfliteGolden, InterpreterAndKernelsGiveTensorFlowLiteMicrosBytes) {
     EXPECT_EQ(run_kernels(graph_, sample(k)), interpreted) << "input " << k;
     EXPECT_EQ(FastInterpreter(graph_).run(sample(k)).back(), interpreted) << "input " << k;
   }
+}
+
+TEST_P(TfliteGolden, ExportedAgainItGivesTheSameBytes) {
+  const QuantizedGraph again = import_tflite(export_tflite(graph_), GetParam().name);
+  EXPECT_EQ(again.graph, graph_.graph);
+  for (std::uint32_t k = 0; k < 3; ++k)
+    EXPECT_EQ(hexadecimal(interpret(again, sample(k)).back()), GetParam().outputs[k]) << "input " << k;
 }
 
 TEST_P(TfliteGolden, EmulatedCortexM4GivesTheSameBytes) {

@@ -16,34 +16,6 @@ flatbuffers::Offset<schema::Tensor> write_tensor(Builder& b, const TfliteTensor&
   return schema::CreateTensor(b, shape, t.type, buffer, name, quantization);
 }
 
-TfliteTensor computed(std::vector<std::int32_t> shape, float scale, std::int64_t zero_point) {
-  return {std::move(shape), schema::TensorType::INT8, {scale}, {zero_point}, 0, {}};
-}
-
-// A filter with some values of both signs, `channels` scales along `dimension`.
-TfliteTensor filter(std::vector<std::int32_t> shape, std::size_t channels, std::int32_t dimension) {
-  TfliteTensor t{std::move(shape), schema::TensorType::INT8, {}, {}, dimension, {}};
-  std::int64_t elements = 1;
-  for (const std::int32_t extent : t.shape) elements *= extent;
-  for (std::int64_t i = 0; i < elements; ++i)
-    t.data.push_back(static_cast<std::uint8_t>(static_cast<std::int8_t>(i * 37 % 255 - 127)));
-  for (std::size_t c = 0; c < channels; ++c) t.scales.push_back(0.002F + 0.001F * static_cast<float>(c));
-  t.zero_points.assign(channels, 0);
-  return t;
-}
-
-TfliteTensor bias(std::int32_t channels) {
-  TfliteTensor t{{channels}, schema::TensorType::INT32, {}, {}, 0, {}};
-  for (std::int32_t i = 0; i < channels; ++i)
-    for (const int byte : {i * 50, 1, 0, 0}) t.data.push_back(static_cast<std::uint8_t>(byte));
-  return t;
-}
-
-template <typename Create>
-std::function<flatbuffers::Offset<void>(Builder&)> written(Create create) {
-  return [create](Builder& b) { return create(b).Union(); };
-}
-
 std::vector<TfliteOperator> small_operators() {
   using schema::BuiltinOptions;
   using schema::Padding;
@@ -72,6 +44,50 @@ std::vector<TfliteOperator> small_operators() {
 }
 
 }  // namespace
+
+TfliteTensor computed(std::vector<std::int32_t> shape, float scale, std::int64_t zero_point) {
+  return {std::move(shape), schema::TensorType::INT8, {scale}, {zero_point}, 0, {}};
+}
+
+TfliteTensor filter(std::vector<std::int32_t> shape, std::size_t channels, std::int32_t dimension) {
+  TfliteTensor t{std::move(shape), schema::TensorType::INT8, {}, {}, dimension, {}};
+  std::int64_t elements = 1;
+  for (const std::int32_t extent : t.shape) elements *= extent;
+  for (std::int64_t i = 0; i < elements; ++i)
+    t.data.push_back(static_cast<std::uint8_t>(static_cast<std::int8_t>(i * 37 % 255 - 127)));
+  for (std::size_t c = 0; c < channels; ++c) t.scales.push_back(0.002F + 0.001F * static_cast<float>(c));
+  t.zero_points.assign(channels, 0);
+  return t;
+}
+
+TfliteTensor bias(std::int32_t channels) {
+  TfliteTensor t{{channels}, schema::TensorType::INT32, {}, {}, 0, {}};
+  for (std::int32_t i = 0; i < channels; ++i)
+    for (const int byte : {i * 50, 1, 0, 0}) t.data.push_back(static_cast<std::uint8_t>(byte));
+  return t;
+}
+
+TfliteTensor integers(std::vector<std::int32_t> shape, const std::vector<std::int32_t>& values) {
+  TfliteTensor t{std::move(shape), schema::TensorType::INT32, {}, {}, 0, {}};
+  for (const std::int32_t value : values)
+    for (int bit = 0; bit < 32; bit += 8)
+      t.data.push_back(static_cast<std::uint8_t>(static_cast<std::uint32_t>(value) >> bit));
+  return t;
+}
+
+TfliteModel one_operator_model(const OneOperator& one) {
+  TfliteModel model;
+  model.tensors = {one.input, one.output};
+  TfliteOperator op{one.code, {0}, {1}, one.kind, one.options};
+  for (const TfliteTensor& constant : one.constants) {
+    op.inputs.push_back(static_cast<std::int32_t>(model.tensors.size()));
+    model.tensors.push_back(constant);
+  }
+  model.operators = {op};
+  model.inputs = {0};
+  model.outputs = {1};
+  return model;
+}
 
 std::string serialized(const TfliteModel& model) {
   Builder b;
