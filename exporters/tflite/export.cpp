@@ -27,22 +27,6 @@ constexpr std::uint32_t kFormatVersion = 3;
 constexpr std::size_t kBufferAlignment = 16;
 constexpr std::size_t kRuntimeVersionBytes = 16;  // zeros behind the text
 
-schema::ActivationFunctionType fused(Activation activation) {
-  switch (activation) {
-    case Activation::none:
-      return schema::ActivationFunctionType::NONE;
-    case Activation::relu:
-      return schema::ActivationFunctionType::RELU;
-    case Activation::relu6:
-      return schema::ActivationFunctionType::RELU6;
-    case Activation::hard_swish:
-    case Activation::sigmoid:
-    case Activation::hard_sigmoid:
-      break;
-  }
-  throw Error(ExitCode::internal, "tflite: a fused activation that verify() does not let through");
-}
-
 // A constant's or computed tensor's scales and zero points; `dimension` is where several run along.
 struct Scales {
   std::vector<float> scales;
@@ -68,8 +52,8 @@ class Exporter {
     const auto [input, padding] = padded_input(c.window, zero_point());
     const Window& w = c.window;
     const auto options =
-        schema::CreateConv2DOptions(builder_, padding, w.stride_width, w.stride_height, fused(c.activation),
-                                    w.dilation_width, w.dilation_height);
+        schema::CreateConv2DOptions(builder_, padding, w.stride_width, w.stride_height,
+                                    tflite::fused_word(c.activation), w.dilation_width, w.dilation_height);
     const std::int32_t filter =
         filter_tensor({c.output_channels, w.kernel_height, w.kernel_width, in_shape().channels}, 0);
     add({BuiltinOperator::CONV_2D, 3}, {input, filter, bias_tensor()}, BuiltinOptions::Conv2DOptions,
@@ -79,9 +63,9 @@ class Exporter {
   void operator()(const DepthwiseConv2d& d) {
     const auto [input, padding] = padded_input(d.window, zero_point());
     const Window& w = d.window;
-    const auto options =
-        schema::CreateDepthwiseConv2DOptions(builder_, padding, w.stride_width, w.stride_height, d.multiplier,
-                                             fused(d.activation), w.dilation_width, w.dilation_height);
+    const auto options = schema::CreateDepthwiseConv2DOptions(
+        builder_, padding, w.stride_width, w.stride_height, d.multiplier, tflite::fused_word(d.activation),
+        w.dilation_width, w.dilation_height);
     const std::int32_t filter = filter_tensor({1, w.kernel_height, w.kernel_width, node().shape.channels}, 3);
     add({BuiltinOperator::DEPTHWISE_CONV_2D, 3}, {input, filter, bias_tensor()},
         BuiltinOptions::DepthwiseConv2DOptions, options.Union());
@@ -89,7 +73,7 @@ class Exporter {
 
   void operator()(const FullyConnected& f) {
     if (!graph_.node(id_).one_filter_scale) return layer_as_convolution(f);
-    const auto options = schema::CreateFullyConnectedOptions(builder_, fused(f.activation));
+    const auto options = schema::CreateFullyConnectedOptions(builder_, tflite::fused_word(f.activation));
     const auto elements = static_cast<std::int32_t>(in_shape().elements());
     const std::int32_t filter = filter_tensor({f.output_channels, elements}, 0);
     const std::int32_t bias = bias_tensor();
@@ -98,12 +82,12 @@ class Exporter {
   }
 
   void operator()(const Add& a) {
-    const auto options = schema::CreateAddOptions(builder_, fused(a.activation));
+    const auto options = schema::CreateAddOptions(builder_, tflite::fused_word(a.activation));
     add({BuiltinOperator::ADD, 2}, {input(0), input(1)}, BuiltinOptions::AddOptions, options.Union());
   }
 
   void operator()(const Mul& m) {
-    const auto options = schema::CreateMulOptions(builder_, fused(m.activation));
+    const auto options = schema::CreateMulOptions(builder_, tflite::fused_word(m.activation));
     const int version = mul_multiplier(graph_, id_).shift > 0 ? 3 : 2;  // for one and more
     add({BuiltinOperator::MUL, version}, {input(0), input(1)}, BuiltinOptions::MulOptions, options.Union());
   }
@@ -214,8 +198,8 @@ class Exporter {
   // With a scale per channel: TensorFlow Lite knew those for convolutions only until 2024, and may read them
   // as one scale of 0. A convolution that covers its input computes the same.
   void layer_as_convolution(const FullyConnected& f) {
-    const auto options =
-        schema::CreateConv2DOptions(builder_, schema::Padding::VALID, 1, 1, fused(f.activation), 1, 1);
+    const auto options = schema::CreateConv2DOptions(builder_, schema::Padding::VALID, 1, 1,
+                                                     tflite::fused_word(f.activation), 1, 1);
     const Shape& in = in_shape();
     const std::int32_t filter =
         filter_tensor({f.output_channels, in.height, in.width, in.channels}, 0, tflite::kLayerSuffix);
@@ -332,8 +316,9 @@ class Exporter {
 
   void pool(BuiltinOperator code, const Window& w, Activation activation, std::int32_t input,
             schema::Padding padding) {
-    const auto options = schema::CreatePool2DOptions(builder_, padding, w.stride_width, w.stride_height,
-                                                     w.kernel_width, w.kernel_height, fused(activation));
+    const auto options =
+        schema::CreatePool2DOptions(builder_, padding, w.stride_width, w.stride_height, w.kernel_width,
+                                    w.kernel_height, tflite::fused_word(activation));
     add({code, 2}, {input}, BuiltinOptions::Pool2DOptions, options.Union());
   }
 

@@ -149,7 +149,7 @@ void Importer::check_use() const {
   for (const Node& node : graph.nodes) {
     for (const NodeId from : node.inputs) used[static_cast<std::size_t>(from)] = true;
     if (!names.insert(node.name).second)
-      refuse(fmt::format("two tensors are named '{}'; accepted: names as `mcufit export` writes them",
+      refuse(fmt::format("another tensor is named '{}' too; accepted: names as `mcufit export` writes them",
                          node.name));
   }
   const auto unused = static_cast<std::size_t>(std::find(used.begin(), used.end(), false) - used.begin());

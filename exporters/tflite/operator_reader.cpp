@@ -26,6 +26,22 @@ std::string lower_case(std::string text) {
 
 std::string extents_text(const Tensor& tensor) { return fmt::format("{}", fmt::join(tensor.extents, "x")); }
 
+schema::ActivationFunctionType fused_word(Activation activation) {
+  switch (activation) {
+    case Activation::none:
+      return schema::ActivationFunctionType::NONE;
+    case Activation::relu:
+      return schema::ActivationFunctionType::RELU;
+    case Activation::relu6:
+      return schema::ActivationFunctionType::RELU6;
+    case Activation::hard_swish:
+    case Activation::sigmoid:
+    case Activation::hard_sigmoid:
+      break;
+  }
+  throw Error(ExitCode::internal, "tflite: a fused activation that verify() does not let through");
+}
+
 std::string OperatorReader::node_name() const {
   if (file_.is_ours && !output().name.empty()) return output().name;
   return fmt::format("{}_{}", lower_case(op().name), index_);

@@ -21,6 +21,9 @@ struct Sliding {
 // TensorFlow's SAME padding.
 Padding same_padding(const Window& window, const Shape& in);
 
+// The format's name of a fused activation; verify() lets no other be fused than those that have one.
+schema::ActivationFunctionType fused_word(Activation activation);
+
 std::string extents_text(const Tensor& tensor);  // "1x5x6x2"
 
 // One operator of a file: its operands as a graph has them, each checked. Every function throws Error(input)

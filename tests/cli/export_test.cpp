@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "blocks/foundation/files.h"
 #include "tests/cli/program.h"
 
@@ -49,6 +51,36 @@ TEST(Export, WrongUseIsNamed) {
   EXPECT_EQ(mcufit({"export", "bad.tflite", "--format", "onnx", "--output", "x"}, folder.path()).exit_code,
             4);
   EXPECT_FALSE(fs::exists(folder.path() / "x"));
+}
+
+TEST(Export, PackagesWithoutOrWithADamagedModelAreNamed) {
+  const Folder folder;
+  ASSERT_EQ(import(folder, corpus("fuzz_tflite/small.tflite"), "first").exit_code, 0);
+  const fs::path package = folder.path() / "first/package";
+  const auto exported = [&] {
+    return mcufit({"export", "first/package", "--format", "tflite", "--output", "x"}, folder.path());
+  };
+  ASSERT_EQ(exported().exit_code, 0);
+  EXPECT_EQ(read_file(folder.path() / "x"), read_file(package / "net.tflite"));
+  write_file(package / "net.tflite", read_file(package / "net.tflite") + "x");
+  EXPECT_EQ(exported().exit_code, 4);
+  json manifest = json::parse(read_file(package / "manifest.json"));
+  manifest["files"].erase("net.tflite");
+  write_file(package / "manifest.json", manifest.dump());
+  fs::remove(package / "net.tflite");
+  const Finished without = exported();
+  EXPECT_EQ(without.exit_code, 4);
+  EXPECT_THAT(without.err, HasSubstr("found no net.tflite"));
+}
+
+// MCUFIT_UPDATE_GOLDEN=1 writes it.
+TEST(SupportedOps, DocumentationIsWhatTheProgramPrints) {
+  const fs::path path = fs::path(MCUFIT_SOURCE_DIR) / "docs/supported-ops.md";
+  const std::string title = "# Supported ops\n\nWritten by `mcufit supported-ops --markdown`.\n\n";
+  const Finished f = mcufit({"supported-ops", "--markdown"}, "/");
+  ASSERT_EQ(f.exit_code, 0) << f.err;
+  if (std::getenv("MCUFIT_UPDATE_GOLDEN") != nullptr) write_file(path, title + f.out);
+  EXPECT_EQ(read_file(path), title + f.out);
 }
 
 TEST(SupportedOps, ListsRuntimeAndImporters) {
