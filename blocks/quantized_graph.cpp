@@ -213,7 +213,7 @@ void check_mul(const QuantizedGraph& graph, NodeId id, Activation activation) {
   const Node& node = graph.graph.node(id);
   check_activation(node, activation);
   check_unweighted(node, graph.node(id));
-  check_rescale(node, 255 * 255, mul_multiplier(graph, id));
+  check_rescale(node, std::int64_t{255} * 255, mul_multiplier(graph, id));
 }
 
 std::int64_t averaged_elements(const QuantizedGraph& graph, NodeId id) {
