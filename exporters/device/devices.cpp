@@ -136,7 +136,7 @@ Device avr() {
   d.files_in_text = true;
   d.flash = {0, 256 * 1024};
   d.ram = {0x200, 8 * 1024};
-  d.most_constants = 60 * 1024;
+  d.most_constants = std::int64_t{60} * 1024;
   d.link_flags = {fmt::format("-Wl,--defsym=__TEXT_REGION_LENGTH__={}", d.flash.bytes),
                   fmt::format("-Wl,--defsym=__DATA_REGION_LENGTH__={}", d.ram.bytes)};
   return d;
