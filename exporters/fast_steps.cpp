@@ -238,7 +238,7 @@ FastStep lookup_step(const QuantizedGraph& graph, NodeId id) {
   return [table = lookup_table(graph, id), from = size(graph.graph.node(id).inputs[0]),
           to = size(id)](Workspace& space) {
     std::transform(space.values[from].begin(), space.values[from].end(), space.values[to].begin(),
-                   [&](std::int8_t x) { return table[size(x + 128)]; });
+                   [&](std::int8_t x) { return table[lookup_index(x)]; });
   };
 }
 

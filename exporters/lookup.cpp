@@ -84,8 +84,7 @@ std::array<std::int8_t, 256> lookup_table(const QuantizedGraph& graph, NodeId id
   const ClampRange range = clamp_range(clamps ? activation : Activation::none, output);
   std::array<std::int8_t, 256> table{};
   for (std::int32_t x = -128; x <= 127; ++x)
-    table[static_cast<std::size_t>(x + 128)] =
-        static_cast<std::int8_t>(std::clamp(value_of(x), range.minimum, range.maximum));
+    table[lookup_index(x)] = static_cast<std::int8_t>(std::clamp(value_of(x), range.minimum, range.maximum));
   return table;
 }
 

@@ -134,8 +134,8 @@ Device avr() {
   d.emulator = {"simavr", "simavr"};
   d.emulator_arguments = {"-m", "atmega2560", "-f", "16000000"};
   d.files_in_text = true;
-  d.flash = {0, 256 * 1024};
-  d.ram = {0x200, 8 * 1024};
+  d.flash = {0, std::int64_t{256} * 1024};
+  d.ram = {0x200, std::int64_t{8} * 1024};
   d.most_constants = std::int64_t{60} * 1024;
   d.link_flags = {fmt::format("-Wl,--defsym=__TEXT_REGION_LENGTH__={}", d.flash.bytes),
                   fmt::format("-Wl,--defsym=__DATA_REGION_LENGTH__={}", d.ram.bytes)};

@@ -17,7 +17,7 @@ using Ranges = std::vector<ByteRange>;
 
 bool same_within(const Table& a, const Table& b, ByteRange range) {
   for (std::int32_t x = range.least; x <= range.most; ++x)
-    if (a[static_cast<std::size_t>(x + 128)] != b[static_cast<std::size_t>(x + 128)]) return false;
+    if (a[lookup_index(x)] != b[lookup_index(x)]) return false;
   return true;
 }
 

@@ -60,7 +60,7 @@ std::optional<Activation> fused(Activation before, const std::array<std::int8_t,
     const ClampRange range = clamp_range(candidate, output);
     bool same = true;
     for (std::int32_t x = -128; x <= 127; ++x)
-      same = same && table[static_cast<std::size_t>(std::clamp(x, first.minimum, first.maximum) + 128)] ==
+      same = same && table[lookup_index(std::clamp(x, first.minimum, first.maximum))] ==
                          std::clamp(x, range.minimum, range.maximum);
     if (same) return candidate;
   }

@@ -63,7 +63,7 @@ class RangesOfNode {
     const FixedPoint by = mul_multiplier(graph_, id_);
     return each([&](std::size_t c) {
       const auto product = [&](std::int32_t x, std::int32_t y) {
-        return rescale((x - zero_points_[0]) * (y - zero_points_[1]), by) + output_.zero_point;
+        return rescale(std::int64_t{x - zero_points_[0]} * (y - zero_points_[1]), by) + output_.zero_point;
       };
       const ByteRange &x = in(0, c), &y = in(1, c);
       const auto [least, most] = std::minmax({product(x.least, y.least), product(x.least, y.most),
@@ -114,7 +114,7 @@ class RangesOfNode {
   }
 
   Ranges operator()(const Pad& p) const {
-    const std::int32_t value = pad_value(graph_, id_);
+    const auto value = static_cast<std::int32_t>(pad_value(graph_, id_));
     Ranges ranges(channels_, ByteRange{value, value});
     const auto before = static_cast<std::size_t>(p.channels_before);
     for (std::size_t c = 0; c < in_[0]->size(); ++c)
@@ -191,6 +191,7 @@ FilterPlace filter_place(const Graph& graph, NodeId id, std::size_t i) {
 
 std::vector<std::vector<ByteRange>> channel_ranges(const QuantizedGraph& graph) {
   std::vector<Ranges> all;
+  all.reserve(graph.graph.size());
   for (NodeId id = 0; id < graph.graph.size(); ++id)
     all.push_back(std::visit(RangesOfNode(graph, id, all), graph.graph.node(id).op));
   return all;
