@@ -191,7 +191,7 @@ FilterPlace filter_place(const Graph& graph, NodeId id, std::size_t i) {
 
 std::vector<std::vector<ByteRange>> channel_ranges(const QuantizedGraph& graph) {
   std::vector<Ranges> all;
-  all.reserve(graph.graph.size());
+  all.reserve(graph.graph.nodes.size());
   for (NodeId id = 0; id < graph.graph.size(); ++id)
     all.push_back(std::visit(RangesOfNode(graph, id, all), graph.graph.node(id).op));
   return all;
