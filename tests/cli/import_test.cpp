@@ -41,6 +41,16 @@ TEST_F(Import, GivesAPackageThatValidates) {
   EXPECT_EQ(device.exit_code, 0) << device.out << device.err;
 }
 
+TEST_F(Import, NamesTheFolderAndTheTargetItself) {
+  folder_.write("Small-Model.tflite", small_model());
+  const Finished f = mcufit({"import", "Small-Model.tflite"}, folder_.path());
+  ASSERT_EQ(f.exit_code, 0) << f.err;
+  EXPECT_THAT(f.out, HasSubstr("mcufit validate small_model/package"));
+  EXPECT_TRUE(fs::exists(folder_.path() / "small_model/package/manifest.json"));
+  EXPECT_TRUE(fs::exists(folder_.path() / "small_model/vectors.bin"));
+  EXPECT_THAT(read_file(folder_.path() / "small_model/package/manifest.json"), HasSubstr("nrf52840"));
+}
+
 TEST_F(Import, BenchRepeatsToTheInstructionAndAddsUp) {
   if (!missing_for_device().empty()) GTEST_SKIP() << missing_for_device();
   ASSERT_EQ(import(small_model()).exit_code, 0);

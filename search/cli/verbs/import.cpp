@@ -109,7 +109,7 @@ class ImportVerb : public Verb {
     return "makes a package of an int8 TensorFlow Lite model, or reads a float .tflite or .onnx model";
   }
   std::string_view usage() const override {
-    return "import MODEL.tflite|MODEL.onnx [--target NAME] --output FOLDER [options]";
+    return "import MODEL.tflite|MODEL.onnx [--target NAME] [--output FOLDER] [options]";
   }
   std::string_view example() const override {
     return "mcufit import model.tflite --target nrf52840 --output runs/model/package";
@@ -117,12 +117,14 @@ class ImportVerb : public Verb {
   std::size_t most_arguments() const override { return 1; }
 
   void add_options(po::options_description& options) const override {
-    options.add_options()("target", po::value<std::string>(), "a target's name or file (`mcufit targets`)")(
+    options.add_options()("target", po::value<std::string>()->default_value("nrf52840"),
+                          "the package's, a name or file (`mcufit targets`)")(
         "samples", po::value<std::string>(),
         "quantize a float model by the ranges over these inputs (raw float32, NHWC)")(
-        "output", po::value<std::string>()->required(),
-        "the package's folder, vectors.bin goes beside it; a float model's folder")(
-        "name", po::value<std::string>(), "prefix of the package's symbols (default: the model file's name)")(
+        "output", po::value<std::string>(),
+        "the package's folder, vectors.bin goes beside it (default: NAME/package); a float model's folder "
+        "(default: NAME)")("name", po::value<std::string>(),
+                           "prefix of the package's symbols (default: the model file's name)")(
         "vectors", po::value<int>()->default_value(16), "random inputs with the interpreter's outputs")(
         "seed", po::value<std::uint64_t>()->default_value(1), "of the random inputs")(
         "no-rewrite", po::value<std::string>()->default_value("none"), rewrite_help().c_str());
@@ -136,15 +138,14 @@ class ImportVerb : public Verb {
       throw Error(ExitCode::usage, fmt::format("--vectors: found {}; accepted: 1 to 10000", count));
     const auto seed = options["seed"].as<std::uint64_t>();
     const std::string content = read_file(arguments[0], kMostModelBytes);
-    const bool is_float = is_float_model(arguments[0], content);
-    if (is_float && options.count("samples") == 0) return keep_float(options, arguments[0], content);
-    if (options.count("target") == 0)
-      throw Error(ExitCode::usage, "mcufit import: --target is missing; a package is for a target");
-    const Target target = load_target(options["target"].as<std::string>());
     Imported imported;
     imported.name =
         options.count("name") > 0 ? options["name"].as<std::string>() : package_name(arguments[0]);
     check_package_name(imported.name);
+    const bool is_float = is_float_model(arguments[0], content);
+    if (is_float && options.count("samples") == 0)
+      return keep_float(options, folder(options, imported.name), arguments[0], content);
+    const Target target = load_target(options["target"].as<std::string>());
     TfliteModel model;
     if (is_float) {
       model.graph = quantize_float_model(import_float_model(arguments[0], content),
@@ -157,7 +158,7 @@ class ImportVerb : public Verb {
     imported.graph = imported.rewrites.graph;
     imported.cost = price(imported.graph.graph, load_code_sizes(target));
     check_fit(arguments[0], imported.cost, target);
-    imported.package = fs::path(options["output"].as<std::string>());
+    imported.package = folder(options, fs::path(imported.name) / "package");
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
     write(imported, target, random_vectors(model.graph, static_cast<std::size_t>(count), seed), provenance);
     std::cout << (options.count("json") > 0 ? imported.json().dump(2) + "\n"
@@ -166,10 +167,13 @@ class ImportVerb : public Verb {
   }
 
  private:
+  static fs::path folder(const po::variables_map& options, const fs::path& otherwise) {
+    return options.count("output") > 0 ? fs::path(options["output"].as<std::string>()) : otherwise;
+  }
+
   // A float model is kept as it is, to be trained or quantized later.
-  static ExitCode keep_float(const po::variables_map& options, const std::string& file,
-                             std::string_view content) {
-    const fs::path folder = options["output"].as<std::string>();
+  static ExitCode keep_float(const po::variables_map& options, const fs::path& folder,
+                             const std::string& file, std::string_view content) {
     const FloatModel model = import_float_model(file, content);
     write_float_model(folder, model);
     std::cout << (options.count("json") > 0 ? float_model_json(model, folder).dump(2) + "\n"
