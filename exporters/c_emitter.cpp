@@ -150,20 +150,37 @@ void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std:
       "{}#include \"{}_weights.h\"\n\n#include \"mcufit_runtime.h\"\n\n{}", kCLicense, name, tables);
 }
 
+// The text that was built into the program, none where the kernel has no such variant.
+std::string_view kernel_text(const std::string& file) {
+  for (const EmbeddedFile& f : runtime_files()) {
+    if (f.name == file) return f.content;
+  }
+  return {};
+}
+
+// The variants of a kernel one after the other, of which the compiler takes the first that the core runs.
+std::string kernel_source(const std::string& kernel) {
+  const std::string_view portable = kernel_text(kernel + ".c");
+  if (portable.empty())
+    throw Error(ExitCode::internal,
+                fmt::format("runtime: the source of kernel {} was not built into this program", kernel));
+  std::string variants;
+  for (const std::string_view isa : kKernelIsas) {
+    const std::string_view text = kernel_text(fmt::format("{}_{}.c", kernel, isa));
+    if (!text.empty())
+      variants +=
+          fmt::format("#{} defined(MCUFIT_ISA_{})\n{}", variants.empty() ? "if" : "elif", upper(isa), text);
+  }
+  if (variants.empty()) return std::string(portable);
+  return fmt::format("{}#include \"mcufit_isa.h\"\n\n{}#else\n{}#endif\n", kCLicense, variants, portable);
+}
+
 void add_runtime(const QuantizedGraph& graph, PackageFiles& files) {
   for (const EmbeddedFile& file : runtime_files()) {
     if (file.name.ends_with(".h")) files.emplace(file.name, file.content);
   }
-  for (const std::string& kernel : kernels_of(graph.graph)) {
-    const auto all = runtime_files();
-    const auto source =
-        std::find_if(all.begin(), all.end(), [&](const EmbeddedFile& f) { return f.name == kernel + ".c"; });
-    if (source == all.end()) {
-      throw Error(ExitCode::internal,
-                  fmt::format("runtime: the source of kernel {} was not built into this program", kernel));
-    }
-    files.emplace(fmt::format("mcufit_{}", source->name), source->content);
-  }
+  for (const std::string& kernel : kernels_of(graph.graph))
+    files.emplace(fmt::format("mcufit_{}.c", kernel), kernel_source(kernel));
 }
 
 }  // namespace

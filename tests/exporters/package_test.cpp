@@ -9,6 +9,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include "blocks/builder.h"
@@ -17,6 +18,7 @@
 #include "blocks/foundation/subprocess.h"
 #include "blocks/lower.h"
 #include "exporters/c_steps.h"
+#include "exporters/embedded_files.h"
 #include "tests/exporters/sample_network.h"
 #include "tests/random_seed.h"
 
@@ -133,6 +135,20 @@ TEST_F(Package, CallsAndStoresNoFunctionPointers) {
   EXPECT_TRUE(std::regex_search("  call->run(call->step);", member_call));
   EXPECT_TRUE(std::regex_search("  void (*run)(const void *step);", pointer));
   EXPECT_TRUE(std::regex_search("  {sample_run_add_s8, &sample_step1, 3},", address));
+}
+
+// A variant that no core asks for, or without the kernel that the other cores need, would never run.
+TEST(KernelVariants, BelongToAKernelAndAnInstructionSet) {
+  std::set<std::string, std::less<>> files;
+  for (const EmbeddedFile& file : runtime_files()) files.emplace(file.name);
+  const std::regex portable(R"((\w+_s8)\.c|\w+\.h)"), variant(R"((\w+_s8)_(\w+)\.c)");
+  for (const std::string& file : files) {
+    std::smatch match;
+    if (std::regex_match(file, portable)) continue;
+    ASSERT_TRUE(std::regex_match(file, match, variant)) << file;
+    EXPECT_TRUE(files.contains(match[1].str() + ".c")) << file;
+    EXPECT_THAT(kKernelIsas, ::testing::Contains(match[2].str())) << file;
+  }
 }
 
 TEST_F(Package, SelfTestNamesTheFirstCallThatDiffers) {
