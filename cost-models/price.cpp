@@ -9,6 +9,7 @@
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/json_reader.h"
+#include "cost-models/cores.h"
 #include "cost-models/count.h"
 #include "cost-models/layout.h"
 
@@ -74,14 +75,14 @@ nlohmann::json to_json(const CodeSizes& s) {
 }
 
 CodeSizesForTarget load_code_sizes(const Target& target) {
-  constexpr std::string_view kStandIn = "cortex-m4";
-  const auto file = [](std::string_view core) {
-    return config_folder() / "code-sizes" / fmt::format("{}.json", core);
+  const Core* core = find_core(target.core);
+  const std::string sibling = core != nullptr ? core->sibling : "cortex-m4";
+  const auto file = [](std::string_view name) {
+    return config_folder() / "code-sizes" / fmt::format("{}.json", name);
   };
   const bool measured = std::filesystem::exists(file(target.core));
-  return {
-      read_config<CodeSizes>(JsonDocument::read(file(measured ? target.core : kStandIn)), read_code_sizes),
-      !measured};
+  return {read_config<CodeSizes>(JsonDocument::read(file(measured ? target.core : sibling)), read_code_sizes),
+          !measured};
 }
 
 CodeCost price_code(const std::set<std::string, std::less<>>& kernels, std::int64_t calls,
@@ -101,7 +102,7 @@ CodeCost price_code(const std::set<std::string, std::less<>>& kernels, std::int6
   return cost;
 }
 
-Cost price(const Graph& lowered, const CodeSizesForTarget& code) {
+Cost price(const Graph& lowered, const CodeSizesForTarget& code, const TargetLaw* law) {
   Cost cost;
   cost.code_estimated = code.estimated;
   for (NodeId id = 0; id < lowered.size(); ++id) {
@@ -118,24 +119,27 @@ Cost price(const Graph& lowered, const CodeSizesForTarget& code) {
   cost.plan = plan(lowered);
   cost.ram.arena_bytes = cost.plan.arena_bytes;
   cost.ram.stack_bytes = priced.stack_bytes;
+  if (law != nullptr) cost.speed = estimate_speed(lowered, *law);
   return cost;
 }
 
 nlohmann::json to_json(const Cost& cost) {
-  return {{"macs", cost.macs},
-          {"weights_bytes", cost.flash.weights_bytes},
-          {"bias_bytes", cost.flash.bias_bytes},
-          {"table_bytes", cost.flash.table_bytes},
-          {"model_bytes", cost.flash.model_bytes()},
-          {"step_bytes", cost.flash.step_bytes},
-          {"code_bytes", cost.flash.code_bytes},
-          {"code_estimated", cost.code_estimated},
-          {"flash_bytes", cost.flash.total()},
-          {"arena_bytes", cost.ram.arena_bytes},
-          {"data_bss_bytes", cost.ram.data_bss_bytes},
-          {"stack_bytes", cost.ram.stack_bytes},
-          {"ram_bytes", cost.ram.total()},
-          {"ram_lower_bound_bytes", cost.plan.lower_bound_bytes}};
+  nlohmann::json j = {{"macs", cost.macs},
+                      {"weights_bytes", cost.flash.weights_bytes},
+                      {"bias_bytes", cost.flash.bias_bytes},
+                      {"table_bytes", cost.flash.table_bytes},
+                      {"model_bytes", cost.flash.model_bytes()},
+                      {"step_bytes", cost.flash.step_bytes},
+                      {"code_bytes", cost.flash.code_bytes},
+                      {"code_estimated", cost.code_estimated},
+                      {"flash_bytes", cost.flash.total()},
+                      {"arena_bytes", cost.ram.arena_bytes},
+                      {"data_bss_bytes", cost.ram.data_bss_bytes},
+                      {"stack_bytes", cost.ram.stack_bytes},
+                      {"ram_bytes", cost.ram.total()},
+                      {"ram_lower_bound_bytes", cost.plan.lower_bound_bytes}};
+  if (cost.speed) put_speed(j, *cost.speed);
+  return j;
 }
 
 }  // namespace mcufit

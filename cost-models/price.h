@@ -5,11 +5,13 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <set>
 #include <string>
 
 #include "blocks/footprint.h"
 #include "blocks/graph.h"
+#include "cost-models/latency.h"
 #include "cost-models/plan.h"
 #include "cost-models/target.h"
 
@@ -78,10 +80,12 @@ struct Cost {
   FlashLedger flash;
   RamLedger ram;
   bool code_estimated = false;
+  std::optional<Speed> speed;  // where a latency law was given
   MemoryPlan plan;
 };
 
-Cost price(const Graph& lowered, const CodeSizesForTarget& code);
+// `law`, which may be null, adds the speed.
+Cost price(const Graph& lowered, const CodeSizesForTarget& code, const TargetLaw* law = nullptr);
 
 // Code of a model with these kernels and so many calls, and its stack.
 struct CodeCost {
@@ -91,7 +95,8 @@ struct CodeCost {
 CodeCost price_code(const std::set<std::string, std::less<>>& kernels, std::int64_t calls,
                     const CodeSizes& sizes);
 
-// {"weights_bytes", "model_bytes", "flash_bytes", "arena_bytes", "ram_bytes", "stack_bytes", "macs", ...}
+// {"weights_bytes", "model_bytes", "flash_bytes", "arena_bytes", "ram_bytes", "stack_bytes", "macs", ...},
+// and what put_speed() adds where there is one.
 nlohmann::json to_json(const Cost& cost);
 
 }  // namespace mcufit

@@ -198,6 +198,13 @@ double ObjectReader::number(std::string_view key, NumberRange range, std::string
   return value != nullptr && in_range(escape_pointer(key), *value, range) ? value->get<double>() : otherwise;
 }
 
+std::optional<double> ObjectReader::optional_number(std::string_view key, NumberRange range,
+                                                    std::string_view meaning) {
+  const json* value = find(key, false, number_schema(range, meaning));
+  if (value == nullptr || !in_range(escape_pointer(key), *value, range)) return std::nullopt;
+  return value->get<double>();
+}
+
 bool ObjectReader::boolean(std::string_view key, std::string_view meaning) {
   const json* value = find(key, true, {{"type", "boolean"}, {"description", meaning}});
   if (value == nullptr) return false;
@@ -294,13 +301,25 @@ std::vector<double> ObjectReader::numbers(std::string_view key, NumberRange rang
 
 std::vector<std::string> ObjectReader::choices(std::string_view key, const std::vector<std::string>& accepted,
                                                std::string_view meaning) {
-  json schema = array_schema({{"enum", accepted}}, 1, accepted.size(), meaning);
+  return choices(key, {1, accepted.size(), true}, accepted, meaning);
+}
+
+std::vector<std::string> ObjectReader::optional_choices(std::string_view key,
+                                                        const std::vector<std::string>& accepted,
+                                                        std::string_view meaning) {
+  return choices(key, {0, accepted.size(), false}, accepted, meaning);
+}
+
+std::vector<std::string> ObjectReader::choices(std::string_view key, ArraySize size,
+                                               const std::vector<std::string>& accepted,
+                                               std::string_view meaning) {
+  json schema = array_schema({{"enum", accepted}}, size.least, size.most, meaning);
   schema["uniqueItems"] = true;
-  const json* value = find(key, true, std::move(schema));
+  const json* value = find(key, size.required, std::move(schema));
   std::vector<std::string> result;
   if (value == nullptr) return result;
-  if (!is_array_of(*value, 1, accepted.size())) {
-    problem(key, array_wanted(*value, 1, accepted.size()));
+  if (!is_array_of(*value, size.least, size.most)) {
+    problem(key, array_wanted(*value, size.least, size.most));
     return result;
   }
   for (std::size_t i = 0; i < value->size(); ++i) {
@@ -348,18 +367,30 @@ bool ObjectReader::optional_object(std::string_view key, std::string_view meanin
   return true;
 }
 
-void ObjectReader::each_object(std::string_view key, std::size_t least, std::size_t most,
-                               std::string_view meaning, const std::function<void(ObjectReader&)>& read) {
+bool ObjectReader::nullable_object(std::string_view key, std::string_view meaning,
+                                   const std::function<void(ObjectReader&)>& read) {
+  if (describes()) {
+    optional_object(key, meaning, read);
+    (*schema_)["properties"][std::string(key)]["type"] = {"object", "null"};
+    return true;
+  }
+  if (has(key) && !object_->at(std::string(key)).is_null()) return optional_object(key, meaning, read);
+  asked_.emplace_back(key);
+  return false;
+}
+
+void ObjectReader::each_object(std::string_view key, ArraySize size, std::string_view meaning,
+                               const std::function<void(ObjectReader&)>& read) {
   if (describes()) {
     ObjectReader inner = describing();
     read(inner);
-    find(key, true, array_schema(inner.schema(), least, most, meaning));
+    find(key, size.required, array_schema(inner.schema(), size.least, size.most, meaning));
     return;
   }
-  const json* value = find(key, true, {{"description", meaning}});
+  const json* value = find(key, size.required, {{"description", meaning}});
   if (value == nullptr) return;
-  if (!is_array_of(*value, least, most)) {
-    problem(key, array_wanted(*value, least, most));
+  if (!is_array_of(*value, size.least, size.most)) {
+    problem(key, array_wanted(*value, size.least, size.most));
     return;
   }
   for (std::size_t i = 0; i < value->size(); ++i) {

@@ -46,6 +46,7 @@ class ObjectReader {
                                                std::string_view meaning);
   double number(std::string_view key, NumberRange range, std::string_view meaning);
   double number(std::string_view key, NumberRange range, std::string_view meaning, double otherwise);
+  std::optional<double> optional_number(std::string_view key, NumberRange range, std::string_view meaning);
   bool boolean(std::string_view key, std::string_view meaning);
   bool boolean(std::string_view key, std::string_view meaning, bool otherwise);
   std::string string(std::string_view key, std::string_view meaning);
@@ -61,18 +62,34 @@ class ObjectReader {
                               std::string_view meaning);
   std::vector<std::string> choices(std::string_view key, const std::vector<std::string>& accepted,
                                    std::string_view meaning);  // an array of one or more, no duplicates
+  // The same, where the key may be absent and the array empty.
+  std::vector<std::string> optional_choices(std::string_view key, const std::vector<std::string>& accepted,
+                                            std::string_view meaning);
 
   // A nested object; `read` is called with its reader, finish() is called for it. An absent optional one is
   // not read, but described.
   void object(std::string_view key, std::string_view meaning, const std::function<void(ObjectReader&)>& read);
   bool optional_object(std::string_view key, std::string_view meaning,
                        const std::function<void(ObjectReader&)>& read);
+  // The same, where null stands for absent.
+  bool nullable_object(std::string_view key, std::string_view meaning,
+                       const std::function<void(ObjectReader&)>& read);
   // An array of `least` to `most` objects, each read by `read`.
   template <typename T>
   std::vector<T> objects(std::string_view key, std::size_t least, std::size_t most, std::string_view meaning,
                          const std::function<T(ObjectReader&)>& read) {
     std::vector<T> result;
-    each_object(key, least, most, meaning, [&](ObjectReader& entry) { result.push_back(read(entry)); });
+    each_object(key, {least, most, true}, meaning,
+                [&](ObjectReader& entry) { result.push_back(read(entry)); });
+    return result;
+  }
+  // The same, empty where the key is absent.
+  template <typename T>
+  std::vector<T> optional_objects(std::string_view key, std::size_t least, std::size_t most,
+                                  std::string_view meaning, const std::function<T(ObjectReader&)>& read) {
+    std::vector<T> result;
+    each_object(key, {least, most, false}, meaning,
+                [&](ObjectReader& entry) { result.push_back(read(entry)); });
     return result;
   }
   // An object whose keys are data (names); `read` is called for each entry, in the file's key order.
@@ -91,8 +108,14 @@ class ObjectReader {
   const nlohmann::json* find(std::string_view key, bool required, nlohmann::json description);
   bool in_range(const std::string& key, const nlohmann::json& value, IntegerRange range);
   bool in_range(const std::string& key, const nlohmann::json& value, NumberRange range);
-  void each_object(std::string_view key, std::size_t least, std::size_t most, std::string_view meaning,
+  struct ArraySize {
+    std::size_t least, most;
+    bool required;
+  };
+  void each_object(std::string_view key, ArraySize size, std::string_view meaning,
                    const std::function<void(ObjectReader&)>& read);
+  std::vector<std::string> choices(std::string_view key, ArraySize size,
+                                   const std::vector<std::string>& accepted, std::string_view meaning);
   bool is_choice(const std::string& pointer_tail, const nlohmann::json& value,
                  const std::vector<std::string>& accepted);
 

@@ -189,10 +189,12 @@ Target Device::limits_for(const Target& target) const {
   limits.name = name;
   limits.board = board;
   limits.core = name;
+  limits.features.clear();
   limits.fpu = fpu;
+  limits.regions.clear();
   limits.flash_bytes = flash.bytes;
   limits.ram_bytes = ram.bytes;
-  limits.reserved_flash_bytes = limits.reserved_ram_bytes = 0;
+  limits.reserved_flash_bytes = limits.reserved_ram_bytes = limits.reserved_stack_bytes = 0;
   return limits;
 }
 

@@ -100,14 +100,9 @@ nlohmann::json to_json(const Job& job) {
   nlohmann::json rungs = nlohmann::json::array();
   for (const Fidelity& f : job.rungs)
     rungs.push_back({{"trials", f.trials}, {"epochs", f.epochs}, {"samples", f.samples}});
-  nlohmann::json limits = nlohmann::json::object();
-  if (job.limits.flash_bytes) limits["flash_bytes"] = *job.limits.flash_bytes;
-  if (job.limits.ram_bytes) limits["ram_bytes"] = *job.limits.ram_bytes;
-  if (job.limits.macs) limits["macs"] = *job.limits.macs;
-  if (job.limits.params) limits["params"] = *job.limits.params;
   return {{"name", job.name},
           {"target", job.target},
-          {"limits", std::move(limits)},
+          {"limits", to_json(job.limits)},
           {"data",
            {{"name", job.data.name},
             {"validation_samples", job.data.validation_samples},

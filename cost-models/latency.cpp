@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost-models/latency.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "blocks/foundation/error.h"
+#include "blocks/foundation/files.h"
+#include "blocks/foundation/json_reader.h"
+#include "cost-models/cores.h"
+#include "cost-models/count.h"
+#include "cost-models/layout.h"
+
+namespace mcufit {
+namespace {
+
+using nlohmann::json;
+
+// How a window slides along one axis.
+struct Slide {
+  std::int32_t kernel, stride, dilation, before, input, output;
+};
+
+// Taps inside of the input, over all output positions.
+std::int64_t taps_inside(const Slide& s) {
+  std::int64_t inside = 0;
+  for (std::int32_t o = 0; o < s.output; ++o) {
+    const std::int64_t origin = std::int64_t{o} * s.stride - s.before;
+    const std::int64_t first = origin < 0 ? (-origin + s.dilation - 1) / s.dilation : 0;
+    const std::int64_t end = s.input > origin ? (s.input - origin + s.dilation - 1) / s.dilation : 0;
+    inside += std::max<std::int64_t>(0, std::min<std::int64_t>(end, s.kernel) - first);
+  }
+  return inside;
+}
+
+struct WindowSizes {
+  double macs = 0, runs = 0;
+};
+
+// `depth`: channels that each output element sums over.
+WindowSizes window_sizes(const Window& w, const Shape& in, const Shape& out, double depth) {
+  const auto rows = static_cast<double>(taps_inside(
+      {w.kernel_height, w.stride_height, w.dilation_height, w.padding.top, in.height, out.height}));
+  const auto columns = static_cast<double>(
+      taps_inside({w.kernel_width, w.stride_width, w.dilation_width, w.padding.left, in.width, out.width}));
+  return {rows * columns * depth * out.channels, rows * out.width * out.channels};
+}
+
+WindowSizes sizes_of(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  const Shape& out = node.shape;
+  const Shape& in = node.inputs.empty() ? out : graph.node(node.inputs.front()).shape;
+  const auto none = [](const auto&) { return WindowSizes{}; };
+  return std::visit(
+      overloaded{[&](const Conv2d& op) { return window_sizes(op.window, in, out, in.channels); },
+                 [&](const DepthwiseConv2d& op) { return window_sizes(op.window, in, out, 1); },
+                 [&](const AveragePool2d& op) { return window_sizes(op.window, in, out, 1); },
+                 [&](const MaxPool2d& op) { return window_sizes(op.window, in, out, 1); },
+                 [&](const FullyConnected&) {
+                   return WindowSizes{static_cast<double>(count_macs(graph, id)),
+                                      static_cast<double>(out.elements())};
+                 },
+                 [&](const Mean&) {
+                   return WindowSizes{static_cast<double>(in.elements()), 0};
+                 },
+                 [&](const Input& op) { return none(op); }, [&](const BatchNorm& op) { return none(op); },
+                 [&](const Activate& op) { return none(op); }, [&](const Add& op) { return none(op); },
+                 [&](const Mul& op) { return none(op); }, [&](const Softmax& op) { return none(op); },
+                 [&](const Concatenation& op) { return none(op); }, [&](const Pad& op) { return none(op); },
+                 [&](const Reshape& op) { return none(op); },
+                 [&](const ResizeNearestNeighbor& op) { return none(op); }},
+      node.op);
+}
+
+constexpr double kMostCost = 1e9;
+
+Terms read_terms(ObjectReader& r) {
+  Terms terms;
+  for (std::size_t i = 0; i < terms.size(); ++i)
+    terms[i] = r.number(kTermNames[i], {0, kMostCost}, "cost of each");
+  return terms;
+}
+
+json terms_json(const Terms& terms) {
+  json j = json::object();
+  for (std::size_t i = 0; i < terms.size(); ++i) j[std::string(kTermNames[i])] = terms[i];
+  return j;
+}
+
+ClassLaw read_class(ObjectReader& r) {
+  constexpr std::int64_t kMostSamples = 1'000'000'000;
+  ClassLaw law;
+  r.object("terms", "cost of each unit of a layer's sizes",
+           [&](ObjectReader& terms) { law.coefficients = read_terms(terms); });
+  law.samples = r.integer("samples", {0, kMostSamples}, "layers that it was fitted to");
+  law.held_out = r.integer("held_out", {0, kMostSamples}, "layers that it was compared with");
+  law.median_relative_error = r.number("median_relative_error", {0, kMostCost}, "on those held out");
+  law.p90_relative_error = r.number("p90_relative_error", {0, kMostCost}, "on those held out");
+  return law;
+}
+
+double dot(const Terms& a, const Terms& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+}  // namespace
+
+Terms terms_of(const Graph& lowered, NodeId id) {
+  const Node& node = lowered.node(id);
+  const WindowSizes sizes = sizes_of(lowered, id);
+  double inputs = 0;
+  for (const NodeId input : node.inputs) inputs += static_cast<double>(lowered.node(input).shape.elements());
+  return {1,
+          sizes.macs,
+          static_cast<double>(node.shape.elements()),
+          inputs,
+          static_cast<double>(node_layout(lowered, id).filter_bytes),
+          static_cast<double>(node.shape.pixels()),
+          sizes.runs};
+}
+
+std::optional<std::string> operator_class(const Node& node) {
+  if (!kernel_of(node)) return std::nullopt;
+  if (const auto* conv = std::get_if<Conv2d>(&node.op))
+    return conv->window.taps() == 1 ? "conv2d_pointwise" : "conv2d_spatial";
+  return std::string(op_name(node.op));
+}
+
+LatencyLaw read_latency_law(ObjectReader& r) {
+  LatencyLaw law;
+  law.core = r.string("core", "core, as GCC's -mcpu spells it");
+  law.device = r.string("device", "emulator or board that was measured");
+  law.compiler = r.string("compiler", "compiler and version that were measured");
+  law.flags = r.string("flags", "its flags");
+  law.counts = r.choice("counts", {"instructions", "cycles"}, "what the law predicts");
+  law.seed = r.integer("seed", {0, std::int64_t{1} << 53}, "of the generated layers");
+  law.invoke = r.number("invoke", {0, kMostCost}, "of an inference, beside its layers");
+  r.dictionary("classes", "operator classes",
+               [&](const std::string& name, ObjectReader& entry) { law.classes[name] = read_class(entry); });
+  law.held_out_networks = r.integer("held_out_networks", {0, 1'000'000}, "compared as a whole");
+  law.largest_network_error = r.number("largest_network_error", {0, kMostCost}, "relative, of these");
+  return law;
+}
+
+json to_json(const LatencyLaw& law) {
+  json classes = json::object();
+  for (const auto& [name, c] : law.classes)
+    classes[name] = {{"terms", terms_json(c.coefficients)},
+                     {"samples", c.samples},
+                     {"held_out", c.held_out},
+                     {"median_relative_error", c.median_relative_error},
+                     {"p90_relative_error", c.p90_relative_error}};
+  return {{"core", law.core},
+          {"device", law.device},
+          {"compiler", law.compiler},
+          {"flags", law.flags},
+          {"counts", law.counts},
+          {"seed", law.seed},
+          {"invoke", law.invoke},
+          {"classes", std::move(classes)},
+          {"held_out_networks", law.held_out_networks},
+          {"largest_network_error", law.largest_network_error}};
+}
+
+double predict(const LatencyLaw& law, const Graph& lowered) {
+  double sum = law.invoke;
+  for (NodeId id = 0; id < lowered.size(); ++id) {
+    const auto name = operator_class(lowered.node(id));
+    if (!name) continue;
+    const auto found = law.classes.find(*name);
+    if (found == law.classes.end())
+      throw Error(ExitCode::config,
+                  fmt::format("latency law of {}: {} was not measured; try `mcufit calibrate latency`",
+                              law.core, *name));
+    sum += dot(found->second.coefficients, terms_of(lowered, id));
+  }
+  return sum;
+}
+
+std::optional<TargetLaw> load_latency_law(const Target& target) {
+  const auto file = [](const std::string& core) {
+    return config_folder() / "latency-laws" / (core + ".json");
+  };
+  const Core* core = find_core(target.core);
+  if (core == nullptr) return std::nullopt;
+  const bool own = std::filesystem::exists(file(core->name));
+  if (!own && !std::filesystem::exists(file(core->sibling))) return std::nullopt;
+  TargetLaw t;
+  t.law =
+      read_config<LatencyLaw>(JsonDocument::read(file(own ? core->name : core->sibling)), read_latency_law);
+  t.of_sibling = !own;
+  if (core->cycles) t.cycles_per_instruction = core->cycles->value;
+  t.clock_hz = target.clock_hz;
+  if (target.active_power) t.active_milliwatts = target.active_power->milliwatts;
+  return t;
+}
+
+Speed estimate_speed(const Graph& lowered, const TargetLaw& t) {
+  constexpr double kMicrosecondsPerSecond = 1e6, kMillisecondsPerMicrosecond = 1e-3;
+  const double count = predict(t.law, lowered);
+  Speed speed;
+  if (t.law.counts == "cycles") {
+    speed.cycles = count;
+  } else {
+    speed.instructions = count;
+    if (t.cycles_per_instruction) speed.cycles = count * *t.cycles_per_instruction;
+  }
+  if (speed.cycles)
+    speed.latency_us = *speed.cycles * kMicrosecondsPerSecond / static_cast<double>(t.clock_hz);
+  if (speed.latency_us && t.active_milliwatts)
+    speed.energy_uj = *t.active_milliwatts * *speed.latency_us * kMillisecondsPerMicrosecond;
+  return speed;
+}
+
+void put_speed(json& document, const Speed& speed) {
+  if (speed.instructions) document["instructions_per_inference"] = std::llround(*speed.instructions);
+  if (speed.cycles) document["cycles"] = std::llround(*speed.cycles);
+  if (speed.latency_us) document["latency_us"] = *speed.latency_us;
+  if (speed.energy_uj) document["energy_uj"] = *speed.energy_uj;
+  document["speed_estimated"] = speed.estimated;
+}
+
+std::optional<DutyCost> price_duty_cycle(const Speed& speed, const Target& target, const DutyCycle& cycle) {
+  constexpr double kMicrosecondsPerSecond = 1e6;
+  if (!(cycle.period_s > 0 && cycle.capacity_mah > 0 && cycle.volts > 0))
+    throw Error(ExitCode::usage,
+                fmt::format("duty cycle: found a period of {} s and a battery of {} mAh at {} V; accepted: "
+                            "numbers above 0",
+                            cycle.period_s, cycle.capacity_mah, cycle.volts));
+  if (!speed.latency_us || !target.active_power || !target.sleep_power) return std::nullopt;
+  const double share = *speed.latency_us / (cycle.period_s * kMicrosecondsPerSecond);
+  if (share > 1)
+    throw Error(ExitCode::usage,
+                fmt::format("duty cycle: found a period of {} s; accepted: at least the {:.6f} s that an "
+                            "inference takes on {}",
+                            cycle.period_s, *speed.latency_us / kMicrosecondsPerSecond, target.name));
+  DutyCost cost;
+  cost.average_milliwatts =
+      target.active_power->milliwatts * share + target.sleep_power->milliwatts * (1 - share);
+  cost.battery_hours = cycle.capacity_mah * cycle.volts / cost.average_milliwatts;
+  return cost;
+}
+
+}  // namespace mcufit
