@@ -24,29 +24,39 @@ struct Slide {
   std::int32_t kernel, stride, dilation, before, input, output;
 };
 
-// Taps inside of the input, over all output positions.
-std::int64_t taps_inside(const Slide& s) {
-  std::int64_t inside = 0;
+// Over all output positions: taps inside of the input, and positions whose taps are all inside.
+struct Taps {
+  double inside = 0, whole = 0;
+};
+
+Taps taps_of(const Slide& s) {
+  Taps taps;
   for (std::int32_t o = 0; o < s.output; ++o) {
     const std::int64_t origin = std::int64_t{o} * s.stride - s.before;
     const std::int64_t first = origin < 0 ? (-origin + s.dilation - 1) / s.dilation : 0;
     const std::int64_t end = s.input > origin ? (s.input - origin + s.dilation - 1) / s.dilation : 0;
-    inside += std::max<std::int64_t>(0, std::min<std::int64_t>(end, s.kernel) - first);
+    const auto inside = std::max<std::int64_t>(0, std::min<std::int64_t>(end, s.kernel) - first);
+    taps.inside += static_cast<double>(inside);
+    if (inside == s.kernel) ++taps.whole;
   }
-  return inside;
+  return taps;
 }
 
 struct WindowSizes {
-  double macs = 0, runs = 0;
+  double macs = 0, padding_macs = 0, runs = 0, padded_runs = 0;
 };
 
 // `depth`: channels that each output element sums over.
 WindowSizes window_sizes(const Window& w, const Shape& in, const Shape& out, double depth) {
-  const auto rows = static_cast<double>(taps_inside(
-      {w.kernel_height, w.stride_height, w.dilation_height, w.padding.top, in.height, out.height}));
-  const auto columns = static_cast<double>(
-      taps_inside({w.kernel_width, w.stride_width, w.dilation_width, w.padding.left, in.width, out.width}));
-  return {rows * columns * depth * out.channels, rows * out.width * out.channels};
+  const Taps rows =
+      taps_of({w.kernel_height, w.stride_height, w.dilation_height, w.padding.top, in.height, out.height});
+  const Taps columns =
+      taps_of({w.kernel_width, w.stride_width, w.dilation_width, w.padding.left, in.width, out.width});
+  const double inside = rows.inside * columns.inside * depth * out.channels;
+  const double all = static_cast<double>(out.elements() * w.taps()) * depth;
+  const double whole = w.kernel_height * rows.whole * columns.whole;
+  return {inside, all - inside, rows.inside * out.width * out.channels,
+          (rows.inside * out.width - whole) * out.channels};
 }
 
 WindowSizes sizes_of(const Graph& graph, NodeId id) {
@@ -60,11 +70,11 @@ WindowSizes sizes_of(const Graph& graph, NodeId id) {
                  [&](const AveragePool2d& op) { return window_sizes(op.window, in, out, 1); },
                  [&](const MaxPool2d& op) { return window_sizes(op.window, in, out, 1); },
                  [&](const FullyConnected&) {
-                   return WindowSizes{static_cast<double>(count_macs(graph, id)),
+                   return WindowSizes{static_cast<double>(count_macs(graph, id)), 0,
                                       static_cast<double>(out.elements())};
                  },
                  [&](const Mean&) {
-                   return WindowSizes{static_cast<double>(in.elements()), 0};
+                   return WindowSizes{static_cast<double>(in.elements()), 0, 0};
                  },
                  [&](const Input& op) { return none(op); }, [&](const BatchNorm& op) { return none(op); },
                  [&](const Activate& op) { return none(op); }, [&](const Add& op) { return none(op); },
@@ -117,11 +127,14 @@ Terms terms_of(const Graph& lowered, NodeId id) {
   for (const NodeId input : node.inputs) inputs += static_cast<double>(lowered.node(input).shape.elements());
   return {1,
           sizes.macs,
+          sizes.padding_macs,
           static_cast<double>(node.shape.elements()),
           inputs,
           static_cast<double>(node_layout(lowered, id).filter_bytes),
           static_cast<double>(node.shape.pixels()),
-          sizes.runs};
+          static_cast<double>(node.shape.height),
+          sizes.runs,
+          sizes.padded_runs};
 }
 
 std::optional<std::string> operator_class(const Node& node) {

@@ -19,12 +19,15 @@ class ObjectReader;
 // The sizes that a layer's time is a sum of:
 // - one: each call
 // - macs: multiply-accumulates at taps inside of the input, of a pooling the elements read; none elsewhere
+// - padding_macs: multiply-accumulates at taps outside
 // - outputs, inputs: elements
 // - weight_bytes: of the filter
-// - pixels: of the output
+// - pixels, rows: of the output
 // - runs: stretches of input that a kernel walks, one for each output element and kernel row inside
-inline constexpr std::array<std::string_view, 7> kTermNames{"one",          "macs",   "outputs", "inputs",
-                                                            "weight_bytes", "pixels", "runs"};
+// - padded_runs: those of them at pixels whose window leaves the input
+inline constexpr std::array<std::string_view, 10> kTermNames{
+    "one",          "macs",   "padding_macs", "outputs", "inputs",
+    "weight_bytes", "pixels", "rows",         "runs",    "padded_runs"};
 using Terms = std::array<double, kTermNames.size()>;
 
 Terms terms_of(const Graph& lowered, NodeId id);

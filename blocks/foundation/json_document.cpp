@@ -227,7 +227,7 @@ JsonDocument JsonDocument::read(const std::filesystem::path& path) {
         path.string(),
         {{"", 0, 0, fmt::format("found {} bytes; accepted: at most {}", size, kMostConfigBytes)}});
   }
-  return parse(read_file(path), path.string());
+  return parse(read_file(path, kMostConfigBytes), path.string());
 }
 
 Problem JsonDocument::at(std::string pointer, std::string message) const {

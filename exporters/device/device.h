@@ -124,4 +124,18 @@ nlohmann::json to_json(const LayersReport& report);
 // Compiles the runtime for a target's core alone and measures it: configs/code-sizes/<core>.json.
 CodeSizes measure_code_sizes(const Target& target);
 
+// Which layers a latency law is made of.
+struct LatencyRequest {
+  std::string core;  // a name of devices() that counts layer by layer
+  std::uint64_t seed = 1;
+  int networks = 6;           // of generated layers (layer_nets.h), to fit to
+  int held_out_networks = 3;  // to compare with
+  int rounds = 5;             // layers of each operator class in each network
+};
+
+// Counts generated layers of every operator class and fits a law to them: configs/latency-laws/<core>.json.
+// The same request and compiler give the same law. Throws as run_layers() does, Error(usage) for a core whose
+// layers cannot be counted.
+LatencyLaw measure_latency_law(const LatencyRequest& request);
+
 }  // namespace mcufit
