@@ -28,6 +28,12 @@ const Family& family(std::string_view name) {
                                             join(family_names()), did_you_mean(name, family_names())));
 }
 
+std::vector<double> stepped(std::int32_t first, std::int32_t last, std::int32_t step) {
+  std::vector<double> values;
+  for (std::int32_t v = first; v <= last; v += step) values.push_back(v / 1000.0);
+  return values;
+}
+
 Hyperparameters default_hyperparameters(const Family& family) {
   Hyperparameters h;
   const auto parameters = family.parameters();

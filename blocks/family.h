@@ -22,7 +22,15 @@ struct Task {
   bool operator==(const Task&) const = default;
 };
 
-// One knob of a family. `lattice` holds the values that inversion tries, ascending in cost.
+// How a network's demands follow a knob while all other knobs and the input's shape stay.
+// rising: params, MACs, activation peak, filter elements and channels never fall when the value rises, and no
+// node of the smaller network is missing from the larger one (it may have more). falling: the same when the
+// value falls. enumerated: nothing is promised.
+enum class Trend { enumerated, rising, falling };
+
+// One knob of a family. `lattice` holds the few values that a search's inversion lists, `fine` the many of a
+// certified inversion (the lattice's among them; empty: no others), `choices` those from which a search space
+// draws (empty: the lattice's). All ascend.
 struct Parameter {
   std::string_view name;
   std::string_view meaning;
@@ -31,12 +39,21 @@ struct Parameter {
   double default_value = 0;
   bool integer = false;
   std::vector<double> lattice;
+  Trend trend = Trend::enumerated;
+  std::vector<double> fine = {};
+  std::vector<double> choices = {};
+
+  std::span<const double> fine_values() const { return fine.empty() ? lattice : fine; }
+  std::span<const double> choice_values() const { return choices.empty() ? lattice : choices; }
 };
+
+// first, first + step, ..., last, all given in thousandths, so that .1 + .2 is .3.
+std::vector<double> stepped(std::int32_t first, std::int32_t last, std::int32_t step);
 
 // Values of a family's parameters, in the order of Family::parameters(). No heap: millions are priced per
 // second.
 struct Hyperparameters {
-  static constexpr std::size_t kMost = 16;
+  static constexpr std::size_t kMost = 32;
   std::array<double, kMost> values{};
 
   double operator[](std::size_t i) const { return values[i]; }
@@ -53,7 +70,9 @@ class Family {
   virtual std::string_view description() const = 0;  // one line, with its source
   virtual std::span<const Parameter> parameters() const = 0;
 
-  // Closed-form params, MACs and activation peak; no allocation.
+  // Closed-form params, MACs, activation peak and filters; no allocation. What a parameter's trend promises,
+  // and that the side of a square input is rising too, is proved in a comment of each family. (Inputs that
+  // are not square promise nothing: a pooling that a width of 1 leaves out does not halve the height either.)
   virtual Footprint footprint(const Hyperparameters& h, const Task& task) const = 0;
 
   // The network itself. Must satisfy count(build(h, t)) == footprint(h, t).

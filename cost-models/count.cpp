@@ -46,6 +46,9 @@ Footprint count(const Graph& graph) {
   for (NodeId id = 0; id < graph.size(); ++id) {
     sum.params += count_params(graph, id);
     sum.macs += count_macs(graph, id);
+    const std::int64_t filter = filter_elements(graph, graph.node(id));
+    sum.filter_elements += filter;
+    if (filter > 0) sum.filter_channels += graph.node(id).shape.channels;
     std::int64_t live = works_in_place(graph.node(id).op) || id == 0 ? 0 : graph.node(id).shape.elements();
     for (NodeId other = 0; other < id; ++other) {
       if (last[static_cast<std::size_t>(other)] >= id) live += graph.node(other).shape.elements();

@@ -12,6 +12,8 @@
 
 // One-dimensional convolutional networks for windows of sensor samples: time runs along the height, the width
 // is 1 (or sensors that stay apart), channels are the sensors' axes. Every block strides, widths grow.
+// Trends: width x growth^(block - 1) rises with both, truncated or not; kernels are padded so that extents
+// stay at H / stride, rounded up.
 
 namespace mcufit {
 namespace {
@@ -45,10 +47,34 @@ class Conv1d : public Family {
 
   std::span<const Parameter> parameters() const override {
     static const std::array<Parameter, 6> kParameters{{
-        {"width", "channels of the first block", 1, 256, 16, true, {4, 6, 8, 12, 16, 20, 24, 32, 48, 64}},
-        {"growth", "factor from a block's width to the next", 1, 2, 1.5, false, {1, 1.25, 1.5, 2}},
-        {"blocks", "convolutions", 1, 6, 3, true, {1, 2, 3, 4, 5}},
-        {"kernel", "time steps of a kernel", 1, 15, 5, true, {3, 5, 7, 9}},
+        {"width",
+         "channels of the first block",
+         1,
+         256,
+         16,
+         true,
+         {4, 6, 8, 12, 16, 20, 24, 32, 48, 64},
+         Trend::rising,
+         stepped(2000, 96000, 2000)},
+        {"growth",
+         "factor from a block's width to the next",
+         1,
+         2,
+         1.5,
+         false,
+         {1, 1.25, 1.5, 2},
+         Trend::rising,
+         stepped(1000, 2000, 50)},
+        {"blocks", "convolutions", 1, 6, 3, true, {1, 2, 3, 4, 5}, Trend::enumerated, {1, 2, 3, 4, 5, 6}},
+        {"kernel",
+         "time steps of a kernel",
+         1,
+         15,
+         5,
+         true,
+         {3, 5, 7, 9},
+         Trend::rising,
+         {3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
         {"stride", "time steps from one output to the next", 1, 4, 2, true, {2}},
         {"separable", "1: depthwise and pointwise from the second block on", 0, 1, 0, true, {0, 1}},
     }};

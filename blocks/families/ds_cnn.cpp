@@ -12,6 +12,8 @@
 
 // DS-CNN: Zhang et al., "Hello Edge: Keyword Spotting on Microcontrollers", 2017, as MLPerf Tiny has it: one
 // convolution over time x frequency, then depthwise-separable blocks of one width.
+// Trends: filters grow with the width and with the first kernel, whose padding keeps the extents at H /
+// stride, rounded up.
 
 namespace mcufit {
 namespace {
@@ -45,10 +47,36 @@ class DsCnn : public Family {
          512,
          64,
          true,
-         {8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256}},
-        {"blocks", "depthwise-separable blocks", 1, 12, 4, true, {1, 2, 3, 4, 5, 6}},
-        {"stem_height", "rows (time steps) of the first kernel", 1, 20, 10, true, {3, 5, 10}},
-        {"stem_width", "columns (coefficients) of the first kernel", 1, 10, 4, true, {3, 4}},
+         {8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256},
+         Trend::rising,
+         stepped(4000, 320000, 4000)},
+        {"blocks",
+         "depthwise-separable blocks",
+         1,
+         12,
+         4,
+         true,
+         {1, 2, 3, 4, 5, 6},
+         Trend::enumerated,
+         {1, 2, 3, 4, 5, 6, 7, 8}},
+        {"stem_height",
+         "rows (time steps) of the first kernel",
+         1,
+         20,
+         10,
+         true,
+         {3, 5, 10},
+         Trend::rising,
+         {3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
+        {"stem_width",
+         "columns (coefficients) of the first kernel",
+         1,
+         10,
+         4,
+         true,
+         {3, 4},
+         Trend::rising,
+         {3, 4, 5, 6}},
         {"stem_stride", "stride of the first convolution", 1, 4, 2, true, {1, 2}},
         {"divisor", "channels are multiples of this", 1, 16, 1, true, {1}},
     }};

@@ -61,6 +61,7 @@ class Equations {
     const std::int64_t weights = shape_.elements() * outputs;
     sum_.params += weights + (norm ? 2 : 1) * std::int64_t{outputs};
     sum_.macs += weights;
+    store(weights, outputs);
     live(shape_.elements() + outputs);
     shape_ = {1, 1, outputs};
   }
@@ -80,6 +81,7 @@ class Equations {
     const std::int64_t weights = std::int64_t{2} * shape_.channels * squeezed;
     sum_.params += weights;
     sum_.macs += weights;
+    store(weights, std::int64_t{shape_.channels} + squeezed);
     live(shape_.elements() + shape_.channels + squeezed);
   }
 
@@ -89,6 +91,7 @@ class Equations {
     live(std::int64_t{shape_.channels} + classes);
     sum_.params += (std::int64_t{shape_.channels} + 1) * classes;
     sum_.macs += std::int64_t{shape_.channels} * classes;
+    store(std::int64_t{shape_.channels} * classes, classes);
     shape_ = {1, 1, classes};
   }
 
@@ -112,8 +115,14 @@ class Equations {
         std::int64_t{w.kernel_height} * w.kernel_width * inputs_per_output * output_channels;
     sum_.params += filter + (norm ? 2 * std::int64_t{output_channels} : 0);
     sum_.macs += filter * out.pixels();
+    store(filter, output_channels);
     live(shape_.elements() + out.elements());
     shape_ = out;
+  }
+
+  void store(std::int64_t elements, std::int64_t channels) {
+    sum_.filter_elements += elements;
+    sum_.filter_channels += channels;
   }
 
   void live(std::int64_t bytes) {

@@ -12,6 +12,8 @@
 
 // Fully-connected networks: with a bottleneck the auto-encoders of machine monitoring (MLPerf Tiny's anomaly
 // detection: 640-128x4-8-128x4-640), without one a plain multilayer perceptron.
+// Trends: a layer's weights and bytes are products and sums of its neighbours' widths; a bottleneck leaves
+// the perceptron's layers as they are and adds its own and another half.
 
 namespace mcufit {
 namespace {
@@ -50,7 +52,9 @@ class Mlp : public Family {
          1024,
          128,
          true,
-         {8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512}},
+         {8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512},
+         Trend::rising,
+         stepped(4000, 640000, 4000)},
         {"depth", "hidden layers; of an auto-encoder in each half", 1, 8, 4, true, {1, 2, 3, 4, 5, 6}},
         {"bottleneck",
          "outputs of an auto-encoder's middle layer, 0 for a perceptron",
@@ -58,7 +62,9 @@ class Mlp : public Family {
          256,
          8,
          true,
-         {0, 4, 8, 16, 32}},
+         {0, 4, 8, 16, 32},
+         Trend::rising,
+         {0, 2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64}},
     }};
     return kParameters;
   }

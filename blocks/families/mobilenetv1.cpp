@@ -12,6 +12,8 @@
 
 // MobileNetV1: Howard et al., 2017, with MLPerf Tiny's x0.25 for visual wake words as one member: a strided
 // stem, then depthwise and pointwise convolutions whose width doubles where they stride.
+// Trends: every width is make_divisible() of base x width, which rises with it; extents are H / stride,
+// rounded up.
 
 namespace mcufit {
 namespace {
@@ -67,14 +69,18 @@ class MobileNetV1 : public Family {
          2,
          0.25,
          false,
-         {.05, .075, .1, .125, .15, .175, .2, .25, .3, .35, .4, .5, .6, .75, 1}},
+         {.05, .075, .1, .125, .15, .175, .2, .25, .3, .35, .4, .5, .6, .75, 1},
+         Trend::rising,
+         stepped(50, 1000, 5)},
         {"middle_blocks",
          "blocks of 512 x width channels behind the fourth stride",
          0,
          8,
          5,
          true,
-         {0, 1, 2, 3, 4, 5}},
+         {0, 1, 2, 3, 4, 5},
+         Trend::enumerated,
+         {0, 1, 2, 3, 4, 5, 6, 7, 8}},
         {"divisor", "channels are multiples of this", 1, 16, 8, true, {8}},
     }};
     return kParameters;

@@ -16,6 +16,12 @@
 namespace mcufit {
 namespace {
 
+// Trends: make_divisible() and truncation never fall when their argument rises, and t_B >= 0, so every width
+// rises with alpha, beta and t_zero; kernels, strides and which block has a skip connection (stride 1 between
+// equal base widths) do not depend on them. num_layers moves every t_B and the down-sampling, so it promises
+// nothing. Extents: (H + 1) / 2 of the stem, floor((H - 1) / 2) + 1 of a block and H / 2 of a pooling (left
+// out where H is 1) of square images rise with H.
+
 enum Knob : std::size_t {
   kAlpha,
   kBeta,
@@ -132,16 +138,36 @@ class PhiNet : public Family {
          4,
          0.35,
          false,
-         {.15, .2, .25, .3, .35, .4, .45, .5, .55, .6, .7, .8, .9, 1}},
+         {.15, .2, .25, .3, .35, .4, .45, .5, .55, .6, .7, .8, .9, 1},
+         Trend::rising,
+         stepped(100, 1100, 25)},
         {"beta",
          "shape factor: expansion of the last block relative to the first",
          0.2,
          3,
          1,
          false,
-         {.5, .75, 1, 1.25}},
-        {"t_zero", "base expansion", 1, 10, 6, false, {2, 3, 4, 5, 6}},
-        {"num_layers", "inverted-residual blocks", 1, 12, 7, true, {3, 4, 5, 6, 7}},
+         {.5, .75, 1, 1.25},
+         Trend::rising,
+         stepped(500, 1500, 50)},
+        {"t_zero",
+         "base expansion",
+         1,
+         10,
+         6,
+         false,
+         {2, 3, 4, 5, 6},
+         Trend::rising,
+         stepped(2000, 6000, 250)},
+        {"num_layers",
+         "inverted-residual blocks",
+         1,
+         12,
+         7,
+         true,
+         {3, 4, 5, 6, 7},
+         Trend::enumerated,
+         {3, 4, 5, 6, 7, 8, 9}},
         {"stem_stride", "stride of the stem", 1, 2, 2, true, {2}},
         {"squeeze_excite", "in every block: 0 none, 1 with sigmoid, 2 with hard-sigmoid", 0, 2, 0, true, {0}},
         {"conv5_percent", "share of blocks, from the last, with 5x5 kernels", 0, 1, 0, false, {0}},

@@ -12,6 +12,7 @@
 
 // Small residual networks: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, with MLPerf
 // Tiny's ResNet-8 as one member: a convolution, then stages of basic blocks, each doubling the width.
+// Trends: all widths are the first one times a power of two; extents are H / stride, rounded up.
 
 namespace mcufit {
 namespace {
@@ -62,9 +63,11 @@ class ResNet : public Family {
          128,
          16,
          true,
-         {4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64}},
+         {4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64},
+         Trend::rising,
+         stepped(2000, 128000, 1000)},
         {"stages", "stages; all but the first halve the resolution", 1, 4, 3, true, {1, 2, 3, 4}},
-        {"depth", "blocks per stage", 1, 6, 1, true, {1, 2, 3}},
+        {"depth", "blocks per stage", 1, 6, 1, true, {1, 2, 3}, Trend::enumerated, {1, 2, 3, 4, 5, 6}},
         {"stem_stride", "stride of the first convolution", 1, 2, 1, true, {1, 2}},
         {"divisor", "channels of the first stage are a multiple of this", 1, 16, 1, true, {1}},
     }};

@@ -13,6 +13,9 @@
 // XiNet: Ancilotto, Paissan, Farella, "XiNet: efficient neural networks for tinyML", ICCV 2023. Blocks of
 // plain convolutions between compressed widths, with the first block's output broadcast into every later one
 // and light attention; no depthwise convolution.
+// Trends: output widths rise with alpha, the compressed and the attention's, which are output / gamma and
+// output / 2 gamma truncated, fall with gamma; kernels are padded so that extents stay; a pooling is left out
+// where an extent is 1 already.
 
 namespace mcufit {
 namespace {
@@ -81,19 +84,31 @@ class XiNet : public Family {
          4,
          0.5,
          false,
-         {.15, .2, .25, .3, .35, .4, .5, .6, .7, .8, .9, 1, 1.25, 1.5}},
+         {.15, .2, .25, .3, .35, .4, .5, .6, .7, .8, .9, 1, 1.25, 1.5},
+         Trend::rising,
+         stepped(100, 2000, 25)},
         {"gamma",
          "compression: channels between a block's convolutions are 1/gamma",
          1,
          8,
          4,
          false,
-         {2, 3, 4, 6}},
+         {2, 3, 4, 6},
+         Trend::falling,
+         stepped(2000, 8000, 250)},
         {"blocks", "XiConv blocks, two per resolution", 1, 10, 5, true, {2, 3, 4, 5, 6, 7, 8}},
-        {"kernel", "kernel of the main convolution", 1, 7, 3, true, {3, 5}},
+        {"kernel", "kernel of the main convolution", 1, 7, 3, true, {3, 5}, Trend::rising, {3, 5, 7}},
         {"attention", "1: light attention in every block", 0, 1, 1, true, {0, 1}},
         {"broadcast", "1: the first block's output is added to every later block", 0, 1, 1, true, {0, 1}},
-        {"stem_kernel", "kernel of the stem, which has stride 2", 3, 7, 7, true, {3, 7}},
+        {"stem_kernel",
+         "kernel of the stem, which has stride 2",
+         3,
+         7,
+         7,
+         true,
+         {3, 7},
+         Trend::rising,
+         {3, 5, 7}},
         {"divisor", "channels are multiples of this", 1, 16, 4, true, {4}},
     }};
     return kParameters;
