@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <tuple>
 
 #include "blocks/lower.h"
 
@@ -27,22 +26,16 @@ void each_member(const Family& family, const Visit& visit) {
   }
 }
 
-auto capacity(const Footprint& f) { return std::tuple(f.macs, f.params); }
-auto capacity(const Member& m) { return capacity(m.footprint); }
-
-void use(Fit& fit, Resource resource, std::int64_t needed, std::int64_t limit) {
-  const double share = static_cast<double>(needed) / static_cast<double>(limit);
-  if (share > fit.use) fit = {resource, share};
-}
+Capacity capacity(const Member& m) { return capacity(m.footprint); }
 
 // A lower bound of what hold_against() will say: int8 weights are at least params less the folded batch-norm,
 // which has two numbers per channel where the deployed network stores nine bytes.
 Fit bound(const Footprint& f, const Budget& budget) {
   Fit fit;
-  use(fit, Resource::flash, f.params, budget.flash_bytes);
-  use(fit, Resource::ram, f.peak_activation_bytes, budget.ram_bytes);
-  if (budget.macs) use(fit, Resource::macs, f.macs, *budget.macs);
-  if (budget.params) use(fit, Resource::params, f.params, *budget.params);
+  fit.hold(Resource::flash, f.params, budget.flash_bytes);
+  fit.hold(Resource::ram, f.peak_activation_bytes, budget.ram_bytes);
+  if (budget.macs) fit.hold(Resource::macs, f.macs, *budget.macs);
+  if (budget.params) fit.hold(Resource::params, f.params, *budget.params);
   return fit;
 }
 
@@ -111,12 +104,22 @@ std::string_view to_string(Resource resource) {
   return "";
 }
 
+void Fit::hold(Resource resource, std::int64_t needed, std::int64_t limit) {
+  const double share = static_cast<double>(needed) / static_cast<double>(limit);
+  if (share > use) {
+    binding = resource;
+    use = share;
+  }
+}
+
+Capacity capacity(const Footprint& footprint) { return {footprint.macs, footprint.params}; }
+
 Fit hold_against(const Footprint& footprint, const Cost& cost, const Budget& budget) {
   Fit fit;
-  use(fit, Resource::flash, cost.flash.total(), budget.flash_bytes);
-  use(fit, Resource::ram, cost.ram.total(), budget.ram_bytes);
-  if (budget.macs) use(fit, Resource::macs, cost.macs, *budget.macs);
-  if (budget.params) use(fit, Resource::params, footprint.params, *budget.params);
+  fit.hold(Resource::flash, cost.flash.total(), budget.flash_bytes);
+  fit.hold(Resource::ram, cost.ram.total(), budget.ram_bytes);
+  if (budget.macs) fit.hold(Resource::macs, cost.macs, *budget.macs);
+  if (budget.params) fit.hold(Resource::params, footprint.params, *budget.params);
   return fit;
 }
 

@@ -23,8 +23,17 @@ struct Fit {
   double use = 0;                     // of that resource, 1 = all of it; above 1 the network does not fit
 
   bool fits() const { return use <= 1.0; }
+  // Takes another resource in: its share counts where it is the largest so far.
+  void hold(Resource resource, std::int64_t needed, std::int64_t limit);
 };
 Fit hold_against(const Footprint& footprint, const Cost& cost, const Budget& budget);
+
+// What an inversion makes as large as it can.
+struct Capacity {
+  std::int64_t macs = 0, params = 0;  // params decide between equal MACs
+  auto operator<=>(const Capacity&) const = default;
+};
+Capacity capacity(const Footprint& footprint);
 
 // A member of a family with its exact price.
 struct Member {

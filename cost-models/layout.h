@@ -23,6 +23,9 @@ struct NodeLayout {
   std::int64_t step_bytes = 0;  // the step's constants, sizeof its struct in mcufit_runtime.h
 };
 
+// Of each output channel of a layer with weights: a bias, a multiplier and a shift.
+inline constexpr std::int64_t kBytesPerFilterChannel = 4 + 4 + 1;
+
 NodeLayout node_layout(const Graph& lowered, NodeId id);
 
 // The runtime kernel that executes an op, "conv2d_s8" for mcufit_conv2d_s8; none for the input and reshapes,

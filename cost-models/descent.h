@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "cost-models/bound.h"
+#include "cost-models/lattice.h"
+
+namespace mcufit {
+
+// A lattice's boxes held against a budget by the closed forms of their corners.
+class BoundedLattice {
+ public:
+  // Prices the smallest member of every structure, for its overhead.
+  BoundedLattice(Lattice lattice, const Budget& budget, const CodeSizesForTarget& code);
+
+  const BoxedLattice& boxes() const { return boxes_; }
+  const Budget& budget() const { return budget_; }
+  const CodeSizesForTarget& code() const { return *code_; }
+  const Overhead& overhead(const Box& box) const { return overheads_[box.structure]; }
+  // Of every member of a box with this bottom corner, at least.
+  Fit bound(const Box& box, const Footprint& bottom) const {
+    return mcufit::bound(bottom, overhead(box), budget_);
+  }
+
+  Member price(const Box& single) const;
+  // In the given order, on all cores.
+  std::vector<Member> price_all(const std::vector<Box>& singles) const;
+
+ private:
+  BoxedLattice boxes_;
+  Budget budget_;
+  const CodeSizesForTarget* code_;
+  std::vector<Overhead> overheads_;
+};
+
+// A box with the closed forms of its corners, between which all its members' lie.
+struct Corners {
+  Box box;
+  Footprint bottom, top;
+};
+Corners corners_of(const BoxedLattice& boxes, const Box& box);
+// The halves, with two closed forms evaluated: each has one corner of the whole.
+std::pair<Corners, Corners> split(const BoxedLattice& boxes, const Corners& whole);
+
+// Branch and bound: yields members by capacity, largest first, that their bounds do not rule out. A box is
+// opened only when no other may hold a larger member, and dropped unopened when its bottom corner's bound
+// exceeds the budget. Of a lattice it holds the open boxes alone.
+class Descent {
+ public:
+  // Tells that no member of a box is of interest, whatever its price; may change its mind to true later.
+  using Dispensable = std::function<bool(const Corners&)>;
+  explicit Descent(const BoundedLattice& bounded, Dispensable dispensable = {});
+
+  struct Candidate {
+    Box box;  // single
+    Footprint footprint;
+  };
+  std::optional<Candidate> next();
+
+  // Members so far: ruled out by bounds, dispensed with, yielded; and those in boxes still closed, none of
+  // them larger than the last one yielded. Together the whole lattice.
+  std::int64_t ruled_out() const { return ruled_out_; }
+  std::int64_t dispensed() const { return dispensed_; }
+  std::int64_t yielded() const { return yielded_; }
+  std::int64_t unopened() const;
+  std::int64_t closed_forms() const { return closed_forms_; }
+
+ private:
+  struct Open {
+    Corners corners;
+    Capacity most;  // of any member of the box that fits
+    bool operator<(const Open& other) const;
+  };
+  void push(const Corners& corners);
+
+  const BoundedLattice& bounded_;
+  Dispensable dispensable_;
+  std::vector<Open> open_;  // a heap
+  std::int64_t ruled_out_ = 0, dispensed_ = 0, yielded_ = 0, closed_forms_ = 0;
+};
+
+}  // namespace mcufit

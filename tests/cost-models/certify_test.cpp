@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost-models/certify.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "blocks/foundation/error.h"
+#include "blocks/foundation/random.h"
+#include "cost-models/bound.h"
+#include "cost-models/descent.h"
+#include "tests/random_seed.h"
+
+namespace mcufit {
+namespace {
+
+const CodeSizesForTarget& code_sizes() {
+  static const CodeSizesForTarget code = load_code_sizes(load_target("nrf52840"));
+  return code;
+}
+
+// A random part of a family's fine lattice with at most `most` members.
+Lattice draw_lattice(const Family& family, std::vector<Shape> inputs, std::int64_t most, Random& random) {
+  Lattice lattice = fine_lattice(family, std::move(inputs), 10);
+  while (lattice.members() > most) {
+    auto& values = lattice.values[random.below(lattice.values.size())];
+    if (values.size() > 1)
+      values.erase(values.begin() + static_cast<std::ptrdiff_t>(random.below(values.size())));
+  }
+  return lattice;
+}
+
+// Calls visit(box) for every member of the lattice.
+template <typename Visit>
+void each_member(const Box& box, const Visit& visit) {
+  if (box.single()) {
+    visit(box);
+    return;
+  }
+  const auto [cheaper, dearer] = BoxedLattice::split(box);
+  each_member(cheaper, visit);
+  each_member(dearer, visit);
+}
+
+// The slow judge: prices every member.
+std::vector<Member> enumerate(const Lattice& lattice, const Budget& budget) {
+  const BoxedLattice boxes(lattice);
+  std::vector<Member> members;
+  for (std::uint32_t s = 0; s < boxes.structures(); ++s) {
+    each_member(boxes.whole(s), [&](const Box& box) {
+      members.push_back(price_member(boxes.bottom(box), budget, code_sizes()));
+    });
+  }
+  return members;
+}
+
+Capacity size_of(const Member& m) { return capacity(m.footprint); }
+
+// Limits around what random members need, so that some members fit; every third budget is tight.
+Budget draw_budget(const std::vector<Member>& all, Random& random) {
+  const auto one = [&]() -> const Member& { return all[random.below(all.size())]; };
+  const std::int64_t part = random.below(3) == 0 ? 4 : 1;
+  Budget budget{.flash_bytes = one().cost.flash.total() / part,
+                .ram_bytes = one().cost.ram.total() / part,
+                .macs = {},
+                .params = {}};
+  if (random.below(2) == 0) budget.macs = std::max<std::int64_t>(1, one().footprint.macs / part);
+  if (random.below(2) == 0) budget.params = one().footprint.params;
+  return budget;
+}
+
+const Member* largest_fitting(const std::vector<Member>& all) {
+  const Member* best = nullptr;
+  for (const Member& m : all) {
+    if (m.fit.fits() && (best == nullptr || size_of(m) > size_of(*best))) best = &m;
+  }
+  return best;
+}
+
+const Member* least_above(const std::vector<Member>& all, const Capacity& floor) {
+  const Member* next = nullptr;
+  for (const Member& m : all) {
+    if (size_of(m) > floor && (next == nullptr || size_of(m) < size_of(*next))) next = &m;
+  }
+  return next;
+}
+
+void expect_equal(const Certificate& answer, const std::vector<Member>& all) {
+  const Proof& p = answer.proof;
+  EXPECT_EQ(p.members, static_cast<std::int64_t>(all.size()));
+  EXPECT_EQ(p.members, p.ruled_out + p.priced + p.smaller);
+  const Member* best = largest_fitting(all);
+  ASSERT_EQ(answer.best.empty(), best == nullptr);
+  if (best == nullptr) {
+    const auto least = std::min_element(
+        all.begin(), all.end(), [](const Member& a, const Member& b) { return a.fit.use < b.fit.use; });
+    EXPECT_EQ(answer.nearest_miss->fit.use, least->fit.use);
+    EXPECT_EQ(answer.miss_bound, least->fit.use);
+    EXPECT_EQ(size_of(*answer.smallest), size_of(*least_above(all, {-1, -1})));
+    return;
+  }
+  EXPECT_EQ(size_of(answer.best.front()), size_of(*best));
+  EXPECT_TRUE(answer.best.front().fit.fits());
+  const Member* next = least_above(all, size_of(*best));
+  ASSERT_EQ(answer.next_larger.has_value(), next != nullptr);
+  if (next == nullptr) return;
+  EXPECT_EQ(size_of(*answer.next_larger), size_of(*next));
+  EXPECT_FALSE(answer.next_larger->fit.fits());
+  EXPECT_EQ(answer.binding, answer.next_larger->fit.binding);
+}
+
+bool dominates(const Member& a, const Member& b) {
+  const bool no_worse = size_of(a) >= size_of(b) && a.cost.flash.total() <= b.cost.flash.total() &&
+                        a.cost.ram.total() <= b.cost.ram.total();
+  return no_worse && (size_of(a) > size_of(b) || a.cost.flash.total() < b.cost.flash.total() ||
+                      a.cost.ram.total() < b.cost.ram.total());
+}
+
+using Point = std::tuple<Capacity, std::int64_t, std::int64_t>;
+
+std::vector<Point> points(const std::vector<Member>& members) {
+  std::vector<Point> points;
+  for (const Member& m : members) points.emplace_back(size_of(m), m.cost.flash.total(), m.cost.ram.total());
+  std::sort(points.begin(), points.end());
+  points.erase(std::unique(points.begin(), points.end()), points.end());
+  return points;
+}
+
+// The judge of fronts: every pair.
+std::vector<Member> enumerate_front(const std::vector<Member>& all) {
+  std::vector<Member> front;
+  for (const Member& m : all) {
+    const auto beats = [&](const Member& other) { return other.fit.fits() && dominates(other, m); };
+    if (m.fit.fits() && std::none_of(all.begin(), all.end(), beats)) front.push_back(m);
+  }
+  return front;
+}
+
+class Certify : public ::testing::TestWithParam<const Family*> {};
+
+std::vector<Shape> inputs_of(const Family& family, std::size_t kind) {
+  if (family.name() == "mlp" || family.name() == "conv1d") return {{64, 1, 3}};
+  if (kind == 0) return {{24, 24, 3}};
+  if (kind == 1) return {{16, 16, 1}, {24, 24, 1}, {33, 33, 1}};
+  return {{49, 10, 1}, {20, 20, 1}};  // not all square: inputs are enumerated
+}
+
+TEST_P(Certify, EqualsEnumeration) {
+  MCUFIT_TRACE_SEED();
+  Random random(testing::seed());
+  for (std::size_t kind = 0; kind < 3; ++kind) {
+    const Lattice lattice = draw_lattice(*GetParam(), inputs_of(*GetParam(), kind), 200, random);
+    const std::vector<Member> priced =
+        enumerate(lattice, {.flash_bytes = 1 << 30, .ram_bytes = 1 << 30, .macs = {}, .params = {}});
+    for (int i = 0; i < 6; ++i) {
+      const Budget budget = draw_budget(priced, random);
+      std::vector<Member> all = priced;
+      for (Member& m : all) m.fit = hold_against(m.footprint, m.cost, budget);
+      const Certificate answer = certify(lattice, budget, code_sizes(), {.top = 1, .front = true});
+      expect_equal(answer, all);
+      if (answer.front) {
+        EXPECT_EQ(points(answer.front->members), points(enumerate_front(all)));
+      }
+    }
+  }
+}
+
+// What the proofs rest on: no exact price is below its bound, whichever box's bottom corner gave it.
+TEST_P(Certify, BoundsAreBelowExactPrices) {
+  MCUFIT_TRACE_SEED();
+  Random random(testing::seed());
+  const Budget budget{.flash_bytes = 1 << 20, .ram_bytes = 1 << 18, .macs = 10'000'000, .params = 100'000};
+  for (std::size_t kind = 0; kind < 3; ++kind) {
+    const BoundedLattice bounded(draw_lattice(*GetParam(), inputs_of(*GetParam(), kind), 20'000, random),
+                                 budget, code_sizes());
+    const BoxedLattice& boxes = bounded.boxes();
+    for (int i = 0; i < 40; ++i) {
+      Box box = boxes.whole(static_cast<std::uint32_t>(random.below(boxes.structures())));
+      std::vector<Fit> bounds;
+      while (!box.single()) {
+        bounds.push_back(bounded.bound(box, boxes.bottom(box).footprint()));
+        const auto [cheaper, dearer] = BoxedLattice::split(box);
+        box = random.below(2) == 0 ? cheaper : dearer;
+      }
+      const Member member = bounded.price(box);
+      const Overhead& overhead = bounded.overhead(box);
+      ASSERT_LE(flash_lower_bound(member.footprint, overhead), member.cost.flash.total())
+          << member.architecture;
+      ASSERT_LE(ram_lower_bound(member.footprint, overhead), member.cost.ram.total()) << member.architecture;
+      for (const Fit& fit : bounds) ASSERT_LE(fit.use, member.fit.use) << member.architecture;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Certify, ::testing::ValuesIn(families().begin(), families().end()),
+                         [](const auto& instance) { return std::string(instance.param->name()); });
+
+// More than a million members, of which few may be priced.
+TEST(CertifyLarge, FewOfAMillionArePriced) {
+  std::vector<Shape> inputs;
+  for (std::int32_t side = 48; side <= 224; side += 16) inputs.push_back({side, side, 3});
+  const Lattice lattice = fine_lattice(family("phinet"), inputs, 2);
+  ASSERT_GE(lattice.members(), 1'000'000);
+  for (const Budget& budget :
+       {Budget{.flash_bytes = 1 << 20, .ram_bytes = 1 << 18, .macs = {}, .params = {}},
+        Budget{.flash_bytes = 1 << 20, .ram_bytes = 392 << 10, .macs = 63'000'000, .params = {}}}) {
+    const Certificate answer = certify(lattice, budget, code_sizes());
+    ASSERT_EQ(answer.best.size(), 1U);
+    EXPECT_LE(answer.proof.priced_exactly(), 5000);
+    EXPECT_EQ(answer.proof.members, answer.proof.ruled_out + answer.proof.priced + answer.proof.smaller);
+    ASSERT_TRUE(answer.next_larger.has_value());
+    EXPECT_GT(answer.next_larger->fit.use, 1.0);
+  }
+}
+
+TEST(CertifyLattice, EmptyOrRepeatedInputsAreRefused) {
+  EXPECT_THROW(fine_lattice(family("phinet"), {}, 2), Error);
+  EXPECT_THROW(fine_lattice(family("phinet"), {{32, 32, 3}, {32, 32, 3}}, 2), Error);
+}
+
+}  // namespace
+}  // namespace mcufit
