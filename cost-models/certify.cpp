@@ -144,7 +144,8 @@ class MissSearch {
 
  private:
   void push(const Corners& corners) {
-    heap_.push_back({bounded_.bound(corners.box, corners.bottom).use, corners});
+    const double use = bounded_.bound(corners.box, corners.bottom).use;
+    heap_.push_back({std::max(use, bounded_.speed_bound(corners.box).use), corners});
     std::push_heap(heap_.begin(), heap_.end());
   }
 
@@ -176,7 +177,7 @@ Certificate certify(const Lattice& lattice, const Budget& budget, const CodeSize
                     const CertifyOptions& options) {
   Certificate answer;
   answer.family = lattice.family;
-  const BoundedLattice bounded(lattice, budget, code);
+  const BoundedLattice bounded(lattice, budget, code, options.law);
   Descent descent(bounded);
   answer.best = find_best(descent, bounded, options.top);
   answer.proof = {.members = lattice.members(),
@@ -205,7 +206,7 @@ nlohmann::json to_json(const Certificate& c) {
   nlohmann::json j = {{"family", c.family->name()},
                       {"fits", !c.best.empty()},
                       {"binding", to_string(c.binding)},
-                      {"best", list(c.best)},
+                      {"fitting", list(c.best)},
                       {"proof",
                        {{"lattice_members", c.proof.members},
                         {"priced_members", c.proof.priced_exactly()},

@@ -13,8 +13,9 @@
 namespace mcufit {
 
 struct CertifyOptions {
-  std::size_t top = 1;  // how many of the largest distinct networks that fit
-  bool front = false;   // the non-dominated set too
+  std::size_t top = 1;             // how many of the largest distinct networks that fit
+  bool front = false;              // the non-dominated set too
+  const TargetLaw* law = nullptr;  // needed where the budget limits latency or energy
 };
 
 // How each member of the lattice was decided: members = ruled_out + priced + smaller.

@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "blocks/lower.h"
+
 namespace mcufit {
 
-BoundedLattice::BoundedLattice(Lattice lattice, const Budget& budget, const CodeSizesForTarget& code)
-    : boxes_(std::move(lattice)), budget_(budget), code_(&code) {
+BoundedLattice::BoundedLattice(Lattice lattice, const Budget& budget, const CodeSizesForTarget& code,
+                               const TargetLaw* law)
+    : boxes_(std::move(lattice)), budget_(budget), code_(&code), law_(law) {
   std::vector<Box> smallest;
   for (std::uint32_t s = 0; s < boxes_.structures(); ++s) {
     smallest.push_back(boxes_.whole(s));
@@ -19,7 +22,16 @@ BoundedLattice::BoundedLattice(Lattice lattice, const Budget& budget, const Code
 }
 
 Member BoundedLattice::price(const Box& single) const {
-  return price_member(boxes_.bottom(single), budget_, *code_);
+  return price_member(boxes_.bottom(single), budget_, *code_, law_);
+}
+
+Fit BoundedLattice::speed_bound(const Box& box) const {
+  Fit fit;
+  if (!limits_speed()) return fit;
+  std::optional<Speed> speed;
+  if (law_ != nullptr) speed = estimate_speed(lower(boxes_.bottom(box).build()), *law_);
+  hold_speed(fit, speed, budget_);
+  return fit;
 }
 
 std::vector<Member> BoundedLattice::price_all(const std::vector<Box>& singles) const {
@@ -34,7 +46,8 @@ Corners corners_of(const BoxedLattice& boxes, const Box& box) {
 
 std::pair<Corners, Corners> split(const BoxedLattice& boxes, const Corners& whole) {
   const auto [cheaper, dearer] = BoxedLattice::split(whole.box);
-  return {{cheaper, whole.bottom, cheaper.single() ? whole.bottom : boxes.top(cheaper).footprint()},
+  return {{cheaper, whole.bottom, cheaper.single() ? whole.bottom : boxes.top(cheaper).footprint(),
+           whole.in_time},
           {dearer, dearer.single() ? whole.top : boxes.bottom(dearer).footprint(), whole.top}};
 }
 
@@ -70,12 +83,18 @@ void Descent::push(const Corners& corners) {
 std::optional<Descent::Candidate> Descent::next() {
   while (!open_.empty()) {
     std::pop_heap(open_.begin(), open_.end());
-    const Corners corners = open_.back().corners;
+    Corners corners = open_.back().corners;
     open_.pop_back();
     if (dispensable_ && dispensable_(corners)) {
       dispensed_ += corners.box.members();
       continue;
     }
+    // The law takes a graph to be built and is asked late, once for each bottom corner.
+    if (!corners.in_time && !bounded_.speed_bound(corners.box).fits()) {
+      ruled_out_ += corners.box.members();
+      continue;
+    }
+    corners.in_time = true;
     if (corners.box.single()) {
       ++yielded_;
       return Candidate{corners.box, corners.bottom};

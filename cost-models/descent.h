@@ -15,7 +15,9 @@ namespace mcufit {
 class BoundedLattice {
  public:
   // Prices the smallest member of every structure, for its overhead.
-  BoundedLattice(Lattice lattice, const Budget& budget, const CodeSizesForTarget& code);
+  // `law` may be null where the budget limits neither latency nor energy. Both are kept by reference.
+  BoundedLattice(Lattice lattice, const Budget& budget, const CodeSizesForTarget& code,
+                 const TargetLaw* law = nullptr);
 
   const BoxedLattice& boxes() const { return boxes_; }
   const Budget& budget() const { return budget_; }
@@ -26,6 +28,11 @@ class BoundedLattice {
     return mcufit::bound(bottom, overhead(box), budget_);
   }
 
+  bool limits_speed() const { return budget_.latency_us || budget_.energy_uj; }
+  // The same for latency and energy, by the law's exact answer for the bottom corner: a lower bound, since a
+  // law is a sum over nodes of sizes that do not fall within the box, none with a coefficient below zero.
+  Fit speed_bound(const Box& box) const;
+
   Member price(const Box& single) const;
   // In the given order, on all cores.
   std::vector<Member> price_all(const std::vector<Box>& singles) const;
@@ -34,6 +41,7 @@ class BoundedLattice {
   BoxedLattice boxes_;
   Budget budget_;
   const CodeSizesForTarget* code_;
+  const TargetLaw* law_;
   std::vector<Overhead> overheads_;
 };
 
@@ -41,6 +49,7 @@ class BoundedLattice {
 struct Corners {
   Box box;
   Footprint bottom, top;
+  bool in_time = false;  // the bottom corner is known to be within the limits of latency and energy
 };
 Corners corners_of(const BoxedLattice& boxes, const Box& box);
 // The halves, with two closed forms evaluated: each has one corner of the whole.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cost-models/invert.h"
 
+#include <fmt/format.h>
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "blocks/foundation/error.h"
 #include "blocks/lower.h"
 
 namespace mcufit {
@@ -45,15 +47,23 @@ struct Bounded {
   Fit fit;
 };
 
+// What a price depends on beside the architecture.
+struct Pricing {
+  const Budget& budget;
+  const CodeSizesForTarget& code;
+  const TargetLaw* law;
+
+  Member price(const Architecture& a) const { return price_member(a, budget, code, law); }
+};
+
 // The member whose closed form exceeds the budget least, priced; nothing where no member can be built.
-std::optional<Member> find_nearest_miss(std::vector<Bounded> members, const Budget& budget,
-                                        const CodeSizesForTarget& code) {
+std::optional<Member> find_nearest_miss(std::vector<Bounded> members, const Pricing& pricing) {
   constexpr std::size_t kMostPriced = 64;
   std::stable_sort(members.begin(), members.end(),
                    [](const auto& a, const auto& b) { return a.fit.use < b.fit.use; });
   std::optional<Member> nearest;
   for (std::size_t i = 0; i < std::min(kMostPriced, members.size()); ++i) {
-    Member member = price_member(members[i].architecture, budget, code);
+    Member member = pricing.price(members[i].architecture);
     if (!nearest || member.fit.use < nearest->fit.use) nearest = std::move(member);
   }
   return nearest;
@@ -76,14 +86,14 @@ void drop_repeated(std::vector<Member>& sorted) {
 
 // The least capacity above `best`; the candidates did not fit.
 std::optional<Member> find_next_larger(const Member& best, const std::vector<Bounded>& too_large,
-                                       const Budget& budget, const CodeSizesForTarget& code) {
+                                       const Pricing& pricing) {
   const Bounded* next = nullptr;
   for (const Bounded& b : too_large) {
     if (capacity(b.footprint) <= capacity(best)) continue;
     if (next == nullptr || capacity(b.footprint) < capacity(next->footprint)) next = &b;
   }
   if (next == nullptr) return std::nullopt;
-  return price_member(next->architecture, budget, code);
+  return pricing.price(next->architecture);
 }
 
 }  // namespace
@@ -100,16 +110,39 @@ std::string_view to_string(Resource resource) {
       return "macs";
     case Resource::params:
       return "params";
+    case Resource::latency:
+      return "latency";
+    case Resource::energy:
+      return "energy";
   }
   return "";
 }
 
 void Fit::hold(Resource resource, std::int64_t needed, std::int64_t limit) {
-  const double share = static_cast<double>(needed) / static_cast<double>(limit);
+  hold(resource, static_cast<double>(needed), static_cast<double>(limit));
+}
+
+void Fit::hold(Resource resource, double needed, double limit) {
+  const double share = needed / limit;
   if (share > use) {
     binding = resource;
     use = share;
   }
+}
+
+void hold_speed(Fit& fit, const std::optional<Speed>& speed, const Budget& budget) {
+  const auto known = [](const std::optional<double>& value, const char* what) {
+    if (value) return *value;
+    throw Error(
+        ExitCode::config,
+        fmt::format("limits/{}: the target's is not known; accepted: a target with a latency law, cycles per "
+                    "instruction and active power; try `mcufit calibrate latency`, or a limit on macs",
+                    what));
+  };
+  const Speed none;
+  const Speed& s = speed ? *speed : none;
+  if (budget.latency_us) fit.hold(Resource::latency, known(s.latency_us, "latency_us"), *budget.latency_us);
+  if (budget.energy_uj) fit.hold(Resource::energy, known(s.energy_uj, "energy_uj"), *budget.energy_uj);
 }
 
 Capacity capacity(const Footprint& footprint) { return {footprint.macs, footprint.params}; }
@@ -120,20 +153,23 @@ Fit hold_against(const Footprint& footprint, const Cost& cost, const Budget& bud
   fit.hold(Resource::ram, cost.ram.total(), budget.ram_bytes);
   if (budget.macs) fit.hold(Resource::macs, cost.macs, *budget.macs);
   if (budget.params) fit.hold(Resource::params, footprint.params, *budget.params);
+  hold_speed(fit, cost.speed, budget);
   return fit;
 }
 
-Member price_member(const Architecture& architecture, const Budget& budget, const CodeSizesForTarget& code) {
+Member price_member(const Architecture& architecture, const Budget& budget, const CodeSizesForTarget& code,
+                    const TargetLaw* law) {
   Member member;
   member.architecture = architecture;
   member.footprint = architecture.footprint();
-  member.cost = price(lower(architecture.build()), code);
+  member.cost = price(lower(architecture.build()), code, law);
   member.fit = hold_against(member.footprint, member.cost, budget);
   return member;
 }
 
-Inversion invert(const Family& family, const Task& task, const Budget& budget,
-                 const CodeSizesForTarget& code) {
+Inversion invert(const Family& family, const Task& task, const Budget& budget, const CodeSizesForTarget& code,
+                 const TargetLaw* law) {
+  const Pricing pricing{budget, code, law};
   Inversion answer;
   answer.family = &family;
   std::vector<Bounded> passing, too_large;
@@ -146,7 +182,7 @@ Inversion invert(const Family& family, const Task& task, const Budget& budget,
   });
   std::vector<std::optional<Member>> priced(passing.size());
   tbb::parallel_for(std::size_t{0}, passing.size(),
-                    [&](std::size_t i) { priced[i] = price_member(passing[i].architecture, budget, code); });
+                    [&](std::size_t i) { priced[i] = pricing.price(passing[i].architecture); });
   std::vector<Bounded> misses;
   for (std::size_t i = 0; i < priced.size(); ++i) {
     if (priced[i]->fit.fits()) {
@@ -162,10 +198,10 @@ Inversion invert(const Family& family, const Task& task, const Budget& budget,
   answer.fitting_members = static_cast<std::int64_t>(answer.fitting.size());
   drop_repeated(answer.fitting);
   if (answer.fitting.empty()) {
-    answer.nearest_miss = find_nearest_miss(std::move(misses), budget, code);
+    answer.nearest_miss = find_nearest_miss(std::move(misses), pricing);
     if (answer.nearest_miss) answer.binding = answer.nearest_miss->fit.binding;
   } else {
-    answer.next_larger = find_next_larger(answer.fitting.front(), misses, budget, code);
+    answer.next_larger = find_next_larger(answer.fitting.front(), misses, pricing);
     if (answer.next_larger) answer.binding = answer.next_larger->fit.binding;
   }
   return answer;

@@ -14,7 +14,7 @@
 namespace mcufit {
 
 // What can forbid a network.
-enum class Resource { none, flash, ram, macs, params };
+enum class Resource { none, flash, ram, macs, params, latency, energy };
 std::string_view to_string(Resource resource);
 
 // The demands of one network held against a budget.
@@ -25,8 +25,12 @@ struct Fit {
   bool fits() const { return use <= 1.0; }
   // Takes another resource in: its share counts where it is the largest so far.
   void hold(Resource resource, std::int64_t needed, std::int64_t limit);
+  void hold(Resource resource, double needed, double limit);
 };
+// Throws Error(config) where the budget limits latency or energy and the cost does not know it.
 Fit hold_against(const Footprint& footprint, const Cost& cost, const Budget& budget);
+// Latency and energy alone, of networks that take at least `speed`.
+void hold_speed(Fit& fit, const std::optional<Speed>& speed, const Budget& budget);
 
 // What an inversion makes as large as it can.
 struct Capacity {
@@ -60,11 +64,13 @@ struct Inversion {
 // Every member of the family's lattice is first held against the budget by its closed form, whose params,
 // MACs and activation peak are lower bounds of its flash, MACs and RAM; those that pass are built, lowered,
 // planned and priced exactly.
-Inversion invert(const Family& family, const Task& task, const Budget& budget,
-                 const CodeSizesForTarget& code);
+// `law` may be null where the budget limits neither latency nor energy.
+Inversion invert(const Family& family, const Task& task, const Budget& budget, const CodeSizesForTarget& code,
+                 const TargetLaw* law = nullptr);
 
 // A member priced exactly. Throws Error(input) when the architecture is too small for its strides.
-Member price_member(const Architecture& architecture, const Budget& budget, const CodeSizesForTarget& code);
+Member price_member(const Architecture& architecture, const Budget& budget, const CodeSizesForTarget& code,
+                    const TargetLaw* law = nullptr);
 
 nlohmann::json to_json(const Inversion& inversion, std::size_t most_fitting);
 

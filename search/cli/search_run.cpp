@@ -55,9 +55,10 @@ fs::path trial_folder(const fs::path& run, const Trial& trial) {
 
 void invert_families(SearchResult& result, const Task& task, Progress& progress) {
   const CodeSizesForTarget code = load_code_sizes(result.target);
+  const std::optional<TargetLaw> law = load_latency_law(result.target);
   bool any = false;
   for (const std::string& name : result.job.families) {
-    result.inversions.push_back(invert(family(name), task, result.budget, code));
+    result.inversions.push_back(invert(family(name), task, result.budget, code, law ? &*law : nullptr));
     const Inversion& inversion = result.inversions.back();
     any |= !inversion.fitting.empty();
     progress.say(fmt::format(
@@ -180,11 +181,12 @@ void rank_candidates(SearchResult& result) {
                             result.trials.empty() ? "none was asked for" : result.trials.front().failure));
   }
   const CodeSizesForTarget code = load_code_sizes(result.target);
+  const std::optional<TargetLaw> law = load_latency_law(result.target);
   for (const auto& [architecture, trial] : highest) {
     Candidate c;
     c.trial = *trial;
     c.fidelity = result.job.rungs[static_cast<std::size_t>(trial->rung)];
-    c.member = price_member(trial->architecture, result.budget, code);
+    c.member = price_member(trial->architecture, result.budget, code, law ? &*law : nullptr);
     result.candidates.push_back(std::move(c));
   }
   std::sort(result.candidates.begin(), result.candidates.end(), [](const Candidate& a, const Candidate& b) {

@@ -20,6 +20,22 @@ const CodeSizesForTarget& code_sizes() {
   return code;
 }
 
+// A law of the right form with random coefficients; what certify() proves holds for any law without negative
+// ones.
+TargetLaw draw_law(Random& random) {
+  TargetLaw t;
+  t.law.counts = "instructions";
+  t.law.invoke = 100;
+  for (const char* name : {"conv2d_pointwise", "conv2d_spatial", "depthwise_conv2d", "fully_connected", "add",
+                           "mul", "average_pool2d", "max_pool2d", "sigmoid", "hard_sigmoid", "hard_swish"}) {
+    for (double& c : t.law.classes[name].coefficients) c = random.unit() * 4;
+  }
+  t.cycles_per_instruction = 1.5;
+  t.clock_hz = 64'000'000;
+  t.active_milliwatts = 12;
+  return t;
+}
+
 // A random part of a family's fine lattice with at most `most` members.
 Lattice draw_lattice(const Family& family, std::vector<Shape> inputs, std::int64_t most, Random& random) {
   Lattice lattice = fine_lattice(family, std::move(inputs), 10);
@@ -44,12 +60,12 @@ void each_member(const Box& box, const Visit& visit) {
 }
 
 // The slow judge: prices every member.
-std::vector<Member> enumerate(const Lattice& lattice, const Budget& budget) {
+std::vector<Member> enumerate(const Lattice& lattice, const Budget& budget, const TargetLaw& law) {
   const BoxedLattice boxes(lattice);
   std::vector<Member> members;
   for (std::uint32_t s = 0; s < boxes.structures(); ++s) {
     each_member(boxes.whole(s), [&](const Box& box) {
-      members.push_back(price_member(boxes.bottom(box), budget, code_sizes()));
+      members.push_back(price_member(boxes.bottom(box), budget, code_sizes(), &law));
     });
   }
   return members;
@@ -67,6 +83,8 @@ Budget draw_budget(const std::vector<Member>& all, Random& random) {
                 .params = {}};
   if (random.below(2) == 0) budget.macs = std::max<std::int64_t>(1, one().footprint.macs / part);
   if (random.below(2) == 0) budget.params = one().footprint.params;
+  if (random.below(3) == 0) budget.latency_us = *one().cost.speed->latency_us;
+  if (random.below(3) == 0) budget.energy_uj = *one().cost.speed->energy_uj;
   return budget;
 }
 
@@ -149,15 +167,17 @@ std::vector<Shape> inputs_of(const Family& family, std::size_t kind) {
 TEST_P(Certify, EqualsEnumeration) {
   MCUFIT_TRACE_SEED();
   Random random(testing::seed());
+  const TargetLaw law = draw_law(random);
   for (std::size_t kind = 0; kind < 3; ++kind) {
     const Lattice lattice = draw_lattice(*GetParam(), inputs_of(*GetParam(), kind), 200, random);
     const std::vector<Member> priced =
-        enumerate(lattice, {.flash_bytes = 1 << 30, .ram_bytes = 1 << 30, .macs = {}, .params = {}});
+        enumerate(lattice, {.flash_bytes = 1 << 30, .ram_bytes = 1 << 30, .macs = {}, .params = {}}, law);
     for (int i = 0; i < 6; ++i) {
       const Budget budget = draw_budget(priced, random);
       std::vector<Member> all = priced;
       for (Member& m : all) m.fit = hold_against(m.footprint, m.cost, budget);
-      const Certificate answer = certify(lattice, budget, code_sizes(), {.top = 1, .front = true});
+      const Certificate answer =
+          certify(lattice, budget, code_sizes(), {.top = 1, .front = true, .law = &law});
       expect_equal(answer, all);
       if (answer.front) {
         EXPECT_EQ(points(answer.front->members), points(enumerate_front(all)));
@@ -212,6 +232,13 @@ TEST(CertifyLarge, FewOfAMillionArePriced) {
     ASSERT_TRUE(answer.next_larger.has_value());
     EXPECT_GT(answer.next_larger->fit.use, 1.0);
   }
+}
+
+TEST(CertifyLaw, ALimitOnWhatIsNotKnownIsAConfigError) {
+  const Lattice lattice = fine_lattice(family("mlp"), {{1, 1, 64}}, 2);
+  Budget budget{.flash_bytes = 1 << 20, .ram_bytes = 1 << 18, .macs = {}, .params = {}};
+  budget.latency_us = 100;
+  EXPECT_THROW(certify(lattice, budget, code_sizes()), Error);
 }
 
 TEST(CertifyLattice, EmptyOrRepeatedInputsAreRefused) {

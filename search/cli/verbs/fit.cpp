@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <charconv>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "blocks/foundation/json_reader.h"
 #include "blocks/foundation/text.h"
-#include "cost-models/invert.h"
+#include "cost-models/certify.h"
+#include "search/cli/equations_report.h"
+#include "search/cli/fit_report.h"
+#include "search/cli/quantities.h"
+#include "search/cli/subspace_report.h"
 #include "search/cli/verb.h"
 
 namespace mcufit {
@@ -15,117 +17,135 @@ namespace {
 
 namespace po = boost::program_options;
 
-// "96x96x3".
-Shape parse_shape(const std::string& text) {
-  Shape shape;
-  const char* at = text.data();
-  const char* end = at + text.size();
-  for (std::int32_t* extent : {&shape.height, &shape.width, &shape.channels}) {
-    const auto [stop, error] = std::from_chars(at, end, *extent);
-    const bool last = extent == &shape.channels;
-    const bool good = error == std::errc() && *extent >= 1 && *extent <= 32767 &&
-                      (last ? stop == end : stop != end && *stop == 'x');
-    if (!good)
+constexpr std::int64_t kNoLimit = std::int64_t{1} << 40;
+
+// Where a network is to fit, and what its code costs there.
+struct Place {
+  std::string title;
+  nlohmann::json target;  // null where only limits were given
+  Budget budget;
+  CodeSizesForTarget code;
+  std::optional<TargetLaw> law;
+};
+
+std::string to_string(const Budget& b) {
+  std::vector<std::string> parts;
+  if (b.flash_bytes < kNoLimit)
+    parts.push_back(fmt::format("flash {} bytes", with_separators(b.flash_bytes)));
+  if (b.ram_bytes < kNoLimit) parts.push_back(fmt::format("RAM {} bytes", with_separators(b.ram_bytes)));
+  if (b.macs) parts.push_back(fmt::format("{} MACs", with_separators(*b.macs)));
+  if (b.params) parts.push_back(fmt::format("{} params", with_separators(*b.params)));
+  if (b.latency_us) parts.push_back(fmt::format("latency {} us (estimated)", *b.latency_us));
+  if (b.energy_uj) parts.push_back(fmt::format("energy {} uJ (estimated)", *b.energy_uj));
+  return join(parts);
+}
+
+Place find_place(const po::variables_map& options) {
+  const Limits limits = parse_limits(options["limits"].as<std::string>());
+  Place place;
+  if (options.count("target") > 0) {
+    const Target target = load_target(options["target"].as<std::string>());
+    place.target = to_json(target);
+    place.budget = derive(target, limits);
+    place.code = load_code_sizes(target);
+    place.law = load_latency_law(target);
+    place.title = fmt::format("{} ({})", target.name, target.board);
+  } else {
+    if (options["limits"].as<std::string>().empty())
       throw Error(ExitCode::usage,
-                  fmt::format("--input: found '{}'; accepted: HEIGHTxWIDTHxCHANNELS, such as 96x96x3", text));
-    at = stop + 1;
+                  "mcufit fit: found neither --target nor --limits; accepted: one of them or both");
+    Target target;
+    target.core = options["core"].as<std::string>();
+    place.code = load_code_sizes(target);
+    place.budget = {.flash_bytes = limits.flash_bytes.value_or(kNoLimit),
+                    .ram_bytes = limits.ram_bytes.value_or(kNoLimit),
+                    .macs = limits.macs,
+                    .params = limits.params,
+                    .latency_us = limits.latency_us,
+                    .energy_uj = limits.energy_uj};
+    place.title = fmt::format("limits, with the code of a {}", place.code.sizes.core);
   }
-  return shape;
+  place.title += ": " + to_string(place.budget);
+  if (place.code.estimated) place.title += "; code sizes estimated from cortex-m4";
+  return place;
 }
 
-// "flash_bytes=65536,ram_bytes=24576", with the keys and bounds of a job's limits.
-Limits parse_limits(const std::string& text) {
-  nlohmann::json object = nlohmann::json::object();
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(',', at), text.size());
-    const std::string entry = text.substr(at, end - at);
-    const std::size_t equals = entry.find('=');
-    std::int64_t value = 0;
-    const char* first = entry.data() + (equals == std::string::npos ? entry.size() : equals + 1);
-    const auto [stop, error] = std::from_chars(first, entry.data() + entry.size(), value);
-    if (error != std::errc() || stop != entry.data() + entry.size()) {
-      throw Error(
-          ExitCode::usage,
-          fmt::format(
-              "--limits: found '{}'; accepted: key=integer[,key=integer...], such as flash_bytes=65536",
-              entry));
-    }
-    object[entry.substr(0, equals)] = value;
-    at = end + 1;
-  }
-  return read_config<Limits>(JsonDocument::parse(object.dump(), "--limits"), read_limits);
-}
-
-std::vector<std::string> member_row(const char* mark, const Member& m) {
-  return {mark,
-          with_separators(m.footprint.params),
-          with_separators(m.cost.macs),
-          with_separators(m.cost.flash.total()),
-          with_separators(m.cost.ram.total()),
-          fmt::format("{} {:.0f} %", to_string(m.fit.binding), 100 * m.fit.use),
-          to_string(m.architecture)};
-}
-
-std::string text_of(const Inversion& answer, std::size_t top) {
-  std::string text = fmt::format(
-      "\n{}: {} of {} members fit, {} distinct networks; {} members priced exactly, the others ruled out by "
-      "their closed form\n",
-      answer.family->name(), with_separators(answer.fitting_members), with_separators(answer.lattice_members),
-      answer.fitting.size(), with_separators(answer.priced_members));
-  std::vector<std::vector<std::string>> rows{
-      {"", "params", "MACs", "flash B", "RAM B", "most used", "architecture"}};
-  for (std::size_t i = 0; i < std::min(top, answer.fitting.size()); ++i)
-    rows.push_back(member_row(i == 0 ? "best" : "", answer.fitting[i]));
-  if (answer.next_larger) rows.push_back(member_row("next larger, does not fit", *answer.next_larger));
-  if (answer.nearest_miss) rows.push_back(member_row("nearest miss", *answer.nearest_miss));
-  return text + aligned_table(rows);
+std::int32_t positive(const po::variables_map& options, const char* name, int least, int most) {
+  const int value = options[name].as<int>();
+  if (value >= least && value <= most) return value;
+  throw Error(ExitCode::usage, fmt::format("--{}: found {}; accepted: {} to {}", name, value, least, most));
 }
 
 class FitVerb : public Verb {
  public:
   std::string_view name() const override { return "fit"; }
   std::string_view summary() const override {
-    return "inverts families: which members fit a target, and which resource binds";
+    return "inverts families: the largest member that fits, what binds, what the next larger one lacks";
   }
-  std::string_view usage() const override { return "fit --target NAME --input HxWxC --classes N [options]"; }
+  std::string_view usage() const override {
+    return "fit --target NAME|--limits LIMITS --input HxWxC --classes N [options]";
+  }
   std::string_view example() const override {
-    return "mcufit fit --target nrf52840 --limits flash_bytes=65536,ram_bytes=24576 --input 28x28x1 "
-           "--classes 10";
+    return "mcufit fit --target nrf52840 --input 96x96x3 --classes 2 --family phinet --explain";
   }
 
   void add_options(po::options_description& options) const override {
-    options.add_options()("target", po::value<std::string>()->required(),
-                          "a target's name or file (`mcufit targets`)")(
+    options.add_options()("target", po::value<std::string>(), "a target's name or file (`mcufit targets`)")(
         "limits", po::value<std::string>()->default_value(""),
-        "below the target's: flash_bytes=, ram_bytes=, macs=, params=")(
-        "input", po::value<std::string>()->required(), "shape of a sample, HEIGHTxWIDTHxCHANNELS")(
+        "alone, or below the target's: flash=1MB,ram=392KB,macs=63M,params=100k")(
+        "core", po::value<std::string>()->default_value("cortex-m4"),
+        "whose code sizes count where limits stand alone")("input", po::value<std::string>()->required(),
+                                                           "shape of a sample, HEIGHTxWIDTHxCHANNELS")(
+        "resolutions", po::value<std::string>(),
+        "inputs to choose from instead, with the channels of --input: 96,128,160 or 49x10,98x10")(
         "classes", po::value<int>()->required(), "outputs of the classifier")(
         "family", po::value<std::string>()->default_value("all"), "one family, or all")(
-        "top", po::value<int>()->default_value(5), "members shown per family");
+        "top", po::value<int>()->default_value(5), "distinct networks shown per family")(
+        "front", po::bool_switch(), "the members that no other beats in capacity, flash and RAM")(
+        "explain", po::bool_switch(), "how each member was decided, and the best one's ledger")(
+        "equations", po::bool_switch(),
+        "the PhiNets paper's equations and their inverse beside the exact figures")(
+        "subspaces", po::value<int>()->implicit_value(1000),
+        "rank resolution x width by the MACs of so many sampled networks that fit (TinyNAS's first stage)")(
+        "seed", po::value<int>()->default_value(1), "of the samples");
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>&) const override {
-    const Target target = load_target(options["target"].as<std::string>());
-    const Budget budget = derive(target, parse_limits(options["limits"].as<std::string>()));
-    const Task task{parse_shape(options["input"].as<std::string>()), options["classes"].as<int>()};
-    const int top = options["top"].as<int>();
-    if (task.classes < 2 || task.classes > 32767)
-      throw Error(ExitCode::usage, fmt::format("--classes: found {}; accepted: 2 to 32767", task.classes));
-    if (top < 1) throw Error(ExitCode::usage, fmt::format("--top: found {}; accepted: at least 1", top));
+    const Place place = find_place(options);
+    const Shape input = parse_shape(options["input"].as<std::string>());
+    const std::vector<Shape> inputs = options.count("resolutions") > 0
+                                          ? parse_resolutions(options["resolutions"].as<std::string>(), input)
+                                          : std::vector{input};
+    const std::int32_t classes = positive(options, "classes", 2, 32767);
+    const auto top = static_cast<std::size_t>(positive(options, "top", 1, 10'000));
     const std::string wanted = options["family"].as<std::string>();
-    const CodeSizesForTarget code = load_code_sizes(target);
     nlohmann::json document = {
-        {"target", to_json(target)}, {"budget", to_json(budget)}, {"families", nlohmann::json::array()}};
-    std::string text = fmt::format("{} ({}): flash {} bytes, RAM {} bytes{}\n", target.name, target.board,
-                                   with_separators(budget.flash_bytes), with_separators(budget.ram_bytes),
-                                   code.estimated ? "; code sizes estimated from cortex-m4" : "");
+        {"target", place.target}, {"budget", to_json(place.budget)}, {"families", nlohmann::json::array()}};
+    std::string text = place.title + "\n";
     bool fits = false;
     for (const Family* f : wanted == "all" ? std::vector<const Family*>(families().begin(), families().end())
                                            : std::vector{&family(wanted)}) {
-      const Inversion answer = invert(*f, task, budget, code);
-      fits |= !answer.fitting.empty();
-      document["families"].push_back(to_json(answer, static_cast<std::size_t>(top)));
-      text += text_of(answer, static_cast<std::size_t>(top));
+      const Lattice lattice = fine_lattice(*f, inputs, classes);
+      if (options.count("subspaces") > 0) {
+        const SubspaceOptions samples{positive(options, "subspaces", 1, 1'000'000),
+                                      static_cast<std::uint64_t>(positive(options, "seed", 0, 1 << 30)),
+                                      place.law ? &*place.law : nullptr};
+        const std::vector<Subspace> ranked = rank_subspaces(lattice, place.budget, place.code, samples);
+        fits |= !ranked.empty() && !ranked.front().macs.empty();
+        document["families"].push_back(subspace_json(*f, ranked, samples.samples));
+        text += subspace_text(*f, ranked, top, samples.samples);
+        continue;
+      }
+      const CertifyOptions wants{top, options["front"].as<bool>(), place.law ? &*place.law : nullptr};
+      const Certificate answer = certify(lattice, place.budget, place.code, wants);
+      fits |= !answer.best.empty();
+      document["families"].push_back(to_json(answer));
+      text += fit_text(answer, place.budget, options["explain"].as<bool>());
+      if (options["equations"].as<bool>() && f->name() == "phinet") {
+        const EquationsReport report = compare_equations(answer, place.budget, place.code);
+        document["families"].back()["equations"] = to_json(report);
+        text += equations_text(report);
+      }
     }
     document["fits"] = fits;
     std::cout << (options.count("json") > 0 ? document.dump(2) + "\n" : text);

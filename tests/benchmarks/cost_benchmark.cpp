@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// How fast closed forms, exact prices and certified inversions are; ./dev bench-cost runs it beside
+// tests/benchmarks/closed_form.py, the same closed form in plain Python.
+#include <benchmark/benchmark.h>
+
+#include "blocks/foundation/random.h"
+#include "blocks/lower.h"
+#include "cost-models/certify.h"
+#include "cost-models/descent.h"
+
+namespace mcufit {
+namespace {
+
+constexpr std::size_t kDrawn = 1024;
+
+const CodeSizesForTarget& code_sizes() {
+  static const CodeSizesForTarget code = load_code_sizes(load_target("nrf52840"));
+  return code;
+}
+
+// 12 resolutions: more than a million members.
+Lattice large_lattice() {
+  std::vector<Shape> inputs;
+  for (std::int32_t side = 48; side <= 224; side += 16) inputs.push_back({side, side, 3});
+  return fine_lattice(family("phinet"), inputs, 2);
+}
+
+Budget large_budget() { return {.flash_bytes = 1 << 20, .ram_bytes = 1 << 18, .macs = {}, .params = {}}; }
+
+std::vector<Architecture> draw(const Lattice& lattice) {
+  Random random(1);
+  std::vector<Architecture> members;
+  for (std::size_t i = 0; i < kDrawn; ++i) {
+    Architecture a{
+        lattice.family, {}, {lattice.inputs[random.below(lattice.inputs.size())], lattice.classes}};
+    for (std::size_t k = 0; k < lattice.values.size(); ++k)
+      a.hyperparameters[k] = lattice.values[k][random.below(lattice.values[k].size())];
+    members.push_back(a);
+  }
+  return members;
+}
+
+void closed_form(benchmark::State& state) {
+  const std::vector<Architecture> members = draw(large_lattice());
+  std::size_t i = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(members[i++ % kDrawn].footprint());
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(closed_form);
+
+// A MobileNetV2 of 19 blocks: 62 nodes after lowering.
+Architecture sixty_layers() {
+  const Family& f = family("mobilenetv2");
+  Architecture a{&f, default_hyperparameters(f), {{96, 96, 3}, 2}};
+  for (std::size_t i = 0; i < f.parameters().size(); ++i) {
+    const std::string_view name = f.parameters()[i].name;
+    if (name == "stages") a.hyperparameters[i] = 5;
+    if (name == "depth") a.hyperparameters[i] = 3;
+  }
+  return a;
+}
+
+void price_sixty_layers(benchmark::State& state) {
+  const Architecture a = sixty_layers();
+  const Budget budget = large_budget();
+  for (auto _ : state) benchmark::DoNotOptimize(price_member(a, budget, code_sizes()));
+  state.counters["nodes"] = static_cast<double>(lower(a.build()).size());
+}
+BENCHMARK(price_sixty_layers)->Unit(benchmark::kMicrosecond);
+
+// The parts of a price.
+void build_sixty_layers(benchmark::State& state) {
+  const Architecture a = sixty_layers();
+  for (auto _ : state) benchmark::DoNotOptimize(a.build());
+}
+BENCHMARK(build_sixty_layers)->Unit(benchmark::kMicrosecond);
+
+void lower_sixty_layers(benchmark::State& state) {
+  const Graph graph = sixty_layers().build();
+  for (auto _ : state) benchmark::DoNotOptimize(lower(graph));
+}
+BENCHMARK(lower_sixty_layers)->Unit(benchmark::kMicrosecond);
+
+void plan_sixty_layers(benchmark::State& state) {
+  const Graph graph = lower(sixty_layers().build());
+  for (auto _ : state) benchmark::DoNotOptimize(plan(graph));
+}
+BENCHMARK(plan_sixty_layers)->Unit(benchmark::kMicrosecond);
+
+void certify_a_million(benchmark::State& state) {
+  const Lattice lattice = large_lattice();
+  Certificate answer;
+  for (auto _ : state) answer = certify(lattice, large_budget(), code_sizes());
+  state.counters["members"] = static_cast<double>(answer.proof.members);
+  state.counters["priced"] = static_cast<double>(answer.proof.priced_exactly());
+}
+BENCHMARK(certify_a_million)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+void front_of_a_million(benchmark::State& state) {
+  const Lattice lattice = large_lattice();
+  Certificate answer;
+  for (auto _ : state) answer = certify(lattice, large_budget(), code_sizes(), {.top = 1, .front = true});
+  state.counters["front"] = static_cast<double>(answer.front->members.size());
+  state.counters["priced"] = static_cast<double>(answer.front->priced);
+}
+BENCHMARK(front_of_a_million)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(1);
+
+}  // namespace
+}  // namespace mcufit
+
+BENCHMARK_MAIN();
