@@ -28,6 +28,18 @@ const Family& family(std::string_view name) {
                                             join(family_names()), did_you_mean(name, family_names())));
 }
 
+std::string_view to_string(Trend trend) {
+  switch (trend) {
+    case Trend::enumerated:
+      return "enumerated";
+    case Trend::rising:
+      return "rising";
+    case Trend::falling:
+      return "falling";
+  }
+  return "";
+}
+
 std::vector<double> stepped(std::int32_t first, std::int32_t last, std::int32_t step) {
   std::vector<double> values;
   for (std::int32_t v = first; v <= last; v += step) values.push_back(v / 1000.0);

@@ -27,6 +27,7 @@ struct Task {
 // node of the smaller network is missing from the larger one (it may have more). falling: the same when the
 // value falls. enumerated: nothing is promised.
 enum class Trend { enumerated, rising, falling };
+std::string_view to_string(Trend trend);
 
 // One knob of a family. `lattice` holds the few values that a search's inversion lists, `fine` the many of a
 // certified inversion (the lattice's among them; empty: no others), `choices` those from which a search space

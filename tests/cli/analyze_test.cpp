@@ -40,6 +40,73 @@ TEST(Analyze, LayersAddUpToTheLedger) {
   EXPECT_GE(most_live + 64, j.at("ram_lower_bound_bytes"));
 }
 
+TEST(Analyze, RamWithAndWithoutTheInput) {
+  const Folder folder;
+  folder.write("net.json", kArchitecture);
+  const json j =
+      json::parse(mcufit({"analyze", "net.json", "--target", "nrf52840", "--json"}, folder.path()).out);
+  EXPECT_EQ(j.at("input_bytes"), 32 * 32 * 3);
+  EXPECT_LE(j.at("ram_without_input_bytes"), j.at("ram_bytes"));
+  EXPECT_GE(
+      j.at("ram_without_input_bytes").get<std::int64_t>() + j.at("input_bytes").get<std::int64_t>() + 64,
+      j.at("ram_lower_bound_bytes").get<std::int64_t>() + j.at("stack_bytes").get<std::int64_t>());
+  EXPECT_EQ(j.at("above_lower_bound_bytes").get<std::int64_t>(),
+            j.at("arena_bytes").get<std::int64_t>() - j.at("ram_lower_bound_bytes").get<std::int64_t>());
+}
+
+// A law with 1 for each MAC and 10 for each call, whatever the class: then the sums are known.
+TEST(Analyze, LayersInstructionsAddUpToTheLaw) {
+  const Folder folder;
+  const fs::path configs = fs::path(MCUFIT_SOURCE_DIR) / "configs";
+  fs::create_directories(folder.path() / "configs");
+  for (const char* part : {"targets", "code-sizes"})
+    fs::copy(configs / part, folder.path() / "configs" / part, fs::copy_options::recursive);
+  json classes = json::object();
+  for (const char* name : {"conv2d_pointwise", "conv2d_spatial", "depthwise_conv2d", "fully_connected", "add",
+                           "mul", "average_pool2d", "sigmoid"})
+    classes[name] = {{"terms",
+                      {{"one", 10},
+                       {"macs", 1},
+                       {"outputs", 0},
+                       {"inputs", 0},
+                       {"weight_bytes", 0},
+                       {"pixels", 0},
+                       {"runs", 0}}},
+                     {"samples", 20},
+                     {"held_out", 5},
+                     {"median_relative_error", 0},
+                     {"p90_relative_error", 0}};
+  json law = {{"core", "cortex-m4"},
+              {"device", "test"},
+              {"compiler", "test"},
+              {"flags", "-O2"},
+              {"counts", "instructions"},
+              {"seed", 1},
+              {"invoke", 100},
+              {"classes", classes},
+              {"held_out_networks", 0},
+              {"largest_network_error", 0}};
+  folder.write("configs/latency-laws/cortex-m4.json", law.dump());
+  folder.write("net.json", kArchitecture);
+  const std::vector<std::pair<std::string, std::string>> environment{
+      {"MCUFIT_CONFIGS", (folder.path() / "configs").string()}};
+  const Finished f =
+      mcufit({"analyze", "net.json", "--target", "nrf52840", "--json"}, folder.path(), environment);
+  ASSERT_EQ(f.exit_code, 0) << f.err;
+  const json j = json::parse(f.out);
+  double sum = 100;
+  for (const json& layer : j.at("layers")) sum += layer.value("instructions", 0.0);
+  EXPECT_NEAR(sum, j.at("instructions_per_inference").get<double>(), 1e-6);
+  EXPECT_GT(sum, 100 + 10 * 20);
+  classes.erase("mul");
+  law["classes"] = classes;
+  folder.write("configs/latency-laws/cortex-m4.json", law.dump());
+  const Finished without =
+      mcufit({"analyze", "net.json", "--target", "nrf52840"}, folder.path(), environment);
+  EXPECT_EQ(without.exit_code, 0) << without.err;
+  EXPECT_THAT(without.out, HasSubstr("does not know mul"));
+}
+
 TEST(Analyze, ATargetThatIsTooSmallIsAnAnswer) {
   const Folder folder;
   folder.write("net.json",

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
 
 #include "blocks/family.h"
 #include "blocks/foundation/json_reader.h"
@@ -21,8 +24,9 @@ namespace {
 namespace po = boost::program_options;
 namespace fs = std::filesystem;
 
-// The deployed form of whatever was named.
-Graph load_network(const fs::path& source) {
+// The deployed form of whatever was named. A trained run's folder stands for the package in it.
+Graph load_network(fs::path source) {
+  if (fs::is_directory(source / "package")) source /= "package";
   if (source.extension() != ".json") return load_quantized(source).graph;
   return lower(read_config<Architecture>(JsonDocument::read(source), read_architecture).build());
 }
@@ -32,32 +36,98 @@ struct Layer {
   const Node& node;
   NodeId id;
   std::int64_t macs, params, live_bytes, flash_bytes;
+  std::optional<double> count;  // instructions or cycles by the law, where there is one
 };
 
-std::vector<Layer> layers_of(const Graph& graph, const MemoryPlan& plan) {
+// A law that knows every class of the network's layers; else why there is no estimate.
+struct Law {
+  std::optional<TargetLaw> of_target;
+  std::string missing;
+
+  const TargetLaw* get() const { return of_target ? &*of_target : nullptr; }
+};
+
+Law find_law(const Target& target, const Graph& graph) {
+  Law law{load_latency_law(target), ""};
+  if (!law.of_target) law.missing = fmt::format("no latency law of {} was measured", target.core);
+  for (NodeId id = 0; id < graph.size() && law.of_target; ++id) {
+    const auto name = operator_class(graph.node(id));
+    if (!name || law.of_target->law.classes.contains(*name)) continue;
+    law.missing = fmt::format("the latency law of {} does not know {}", law.of_target->law.core, *name);
+    law.of_target.reset();
+  }
+  return law;
+}
+
+std::optional<double> count_of(const Law& law, const Graph& graph, NodeId id) {
+  const auto name = operator_class(graph.node(id));
+  if (!law.of_target || !name) return std::nullopt;
+  const Terms terms = terms_of(graph, id);
+  const Terms& coefficients = law.of_target->law.classes.at(*name).coefficients;
+  return std::inner_product(terms.begin(), terms.end(), coefficients.begin(), 0.0);
+}
+
+// Most bytes live at one step, the input apart: for a sender that keeps it elsewhere.
+std::int64_t arena_without_input(const Graph& graph, const MemoryPlan& plan) {
+  std::int64_t most = 0;
+  for (NodeId step = 0; step < graph.size(); ++step) {
+    std::int64_t live = live_bytes(plan, graph, step);
+    const bool reads_over = step > 0 && in_place(plan, graph, step, 0);
+    if (step <= plan.placement(0).last_step && !reads_over) live -= plan.placement(0).bytes;
+    most = std::max(most, live);
+  }
+  return most;
+}
+
+std::vector<Layer> layers_of(const Graph& graph, const MemoryPlan& plan, const Law& law) {
   std::vector<Layer> layers;
   for (NodeId id = 0; id < graph.size(); ++id) {
     const NodeLayout l = node_layout(graph, id);
-    layers.push_back({graph.node(id), id, count_macs(graph, id), count_params(graph, id),
-                      live_bytes(plan, graph, id),
-                      l.filter_bytes + l.bias_bytes + l.table_bytes + l.step_bytes});
+    layers.push_back(
+        {graph.node(id), id, count_macs(graph, id), count_params(graph, id), live_bytes(plan, graph, id),
+         l.filter_bytes + l.bias_bytes + l.table_bytes + l.step_bytes, count_of(law, graph, id)});
   }
   return layers;
 }
 
-std::string layer_table(const std::vector<Layer>& layers) {
+std::string layer_table(const std::vector<Layer>& layers, const Law& law) {
   std::vector<std::vector<std::string>> rows{
       {"step", "node", "op", "output", "params", "MACs", "live B", "flash B"}};
-  for (const Layer& l : layers)
+  if (law.of_target) rows.front().push_back(fmt::format("{} (estimated)", law.of_target->law.counts));
+  for (const Layer& l : layers) {
     rows.push_back({std::to_string(l.id), l.node.name, std::string(op_name(l.node.op)),
                     to_string(l.node.shape), with_separators(l.params), with_separators(l.macs),
                     with_separators(l.live_bytes), with_separators(l.flash_bytes)});
+    if (law.of_target) rows.back().push_back(l.count ? with_separators(std::llround(*l.count)) : "-");
+  }
   return aligned_table(rows);
 }
 
-nlohmann::json layer_json(const std::vector<Layer>& layers) {
+// RAM with and without the input's bytes, what no plan of this kind goes below, and the estimate of time.
+std::string totals(const Graph& graph, const Cost& cost, const Law& law) {
+  const std::int64_t others = cost.ram.total() - cost.ram.arena_bytes;
+  const std::int64_t bound = cost.plan.lower_bound_bytes;
+  std::string text = fmt::format(
+      "RAM with the input ({} bytes) in the arena {}, at least {} without it; the arena is {} bytes above "
+      "its lower "
+      "bound {}\n",
+      with_separators(graph.input_shape().elements()), with_separators(cost.ram.total()),
+      with_separators(arena_without_input(graph, cost.plan) + others),
+      with_separators(cost.plan.arena_bytes - bound), with_separators(bound));
+  if (!cost.speed) return text + fmt::format("time and energy: {}\n", law.missing);
+  const auto add = [&](const char* what, const std::optional<double>& value) {
+    if (value) text += fmt::format("{}: {} (estimated)\n", what, with_separators(std::llround(*value)));
+  };
+  add("instructions per inference", cost.speed->instructions);
+  add("cycles", cost.speed->cycles);
+  add("latency in us", cost.speed->latency_us);
+  add("energy in uJ", cost.speed->energy_uj);
+  return text;
+}
+
+nlohmann::json layer_json(const std::vector<Layer>& layers, const std::string& counts) {
   nlohmann::json list = nlohmann::json::array();
-  for (const Layer& l : layers)
+  for (const Layer& l : layers) {
     list.push_back({{"node", l.id},
                     {"name", l.node.name},
                     {"op", op_name(l.node.op)},
@@ -66,6 +136,8 @@ nlohmann::json layer_json(const std::vector<Layer>& layers) {
                     {"macs", l.macs},
                     {"live_bytes", l.live_bytes},
                     {"flash_bytes", l.flash_bytes}});
+    if (l.count) list.back()[counts] = *l.count;
+  }
   return list;
 }
 
@@ -99,27 +171,32 @@ class AnalyzeVerb : public Verb {
     if (arguments.empty())
       throw Error(ExitCode::usage,
                   fmt::format("mcufit analyze: found no source; accepted: a .tflite file, an architecture "
-                              "file (.json) or a package; usage: mcufit {}",
+                              "file (.json), a package or a run's folder; usage: mcufit {}",
                               usage()));
     const Target target = load_target(options["target"].as<std::string>());
     const Budget budget = derive(target, {});
     const Graph graph = load_network(arguments[0]);
-    const Cost cost = price(graph, load_code_sizes(target));
+    const Law law = find_law(target, graph);
+    const Cost cost = price(graph, load_code_sizes(target), law.get());
     const bool fits = cost.flash.total() <= budget.flash_bytes && cost.ram.total() <= budget.ram_bytes;
-    const auto layers = layers_of(graph, cost.plan);
+    const auto layers = layers_of(graph, cost.plan, law);
     if (options.count("json") > 0) {
       nlohmann::json document = to_json(cost);
       document["source"] = arguments[0];
       document["target"] = to_json(target);
       document["budget"] = to_json(budget);
       document["fits"] = fits;
-      document["layers"] = layer_json(layers);
+      document["layers"] = layer_json(layers, law.of_target ? law.of_target->law.counts : "");
+      document["input_bytes"] = graph.input_shape().elements();
+      document["ram_without_input_bytes"] =
+          arena_without_input(graph, cost.plan) + cost.ram.total() - cost.ram.arena_bytes;
+      document["above_lower_bound_bytes"] = cost.plan.arena_bytes - cost.plan.lower_bound_bytes;
       document["plan"] = to_json(cost.plan);
       std::cout << document.dump(2) << "\n";
     } else {
       std::cout << fmt::format(
-          "{}\n{}\nRAM over time (arena {} bytes, no layer-by-layer plan needs less than {})\n{}\n{}",
-          layer_table(layers), ledger_table(cost.flash, cost.ram, nullptr),
+          "{}\n{}{}\nRAM over time (arena {} bytes, no layer-by-layer plan needs less than {})\n{}\n{}",
+          layer_table(layers, law), ledger_table(cost.flash, cost.ram, nullptr), totals(graph, cost, law),
           with_separators(cost.plan.arena_bytes), with_separators(cost.plan.lower_bound_bytes),
           picture(cost.plan, graph), verdict(cost, budget, target));
     }

@@ -47,17 +47,28 @@ class FamiliesVerb : public Verb {
                       {"maximum", p.maximum},
                       {"default", p.default_value},
                       {"integer", p.integer},
-                      {"lattice", p.lattice}});
+                      {"lattice", p.lattice},
+                      {"trend", to_string(p.trend)},
+                      {"fine", p.fine_values()},
+                      {"choices", p.choice_values()}});
     }
     return list;
   }
 
+  // How many values `mcufit fit` tries, and their ends.
+  static std::string fit_values(const Parameter& p) {
+    const auto values = p.fine_values();
+    if (values.size() == 1) return fmt::format("{}", values.front());
+    return fmt::format("{} in [{}, {}]", values.size(), values.front(), values.back());
+  }
+
   static std::string table(const Family& family) {
-    std::vector<std::vector<std::string>> rows{{"  parameter", "range", "default", "lattice", "meaning"}};
+    std::vector<std::vector<std::string>> rows{
+        {"  parameter", "range", "default", "trend", "fit", "search lattice", "meaning"}};
     for (const Parameter& p : family.parameters()) {
       rows.push_back({fmt::format("  {}", p.name), fmt::format("[{}, {}]", p.minimum, p.maximum),
-                      fmt::format("{}", p.default_value), fmt::format("{}", fmt::join(p.lattice, " ")),
-                      std::string(p.meaning)});
+                      fmt::format("{}", p.default_value), std::string(to_string(p.trend)), fit_values(p),
+                      fmt::format("{}", fmt::join(p.lattice, " ")), std::string(p.meaning)});
     }
     return aligned_table(rows);
   }
