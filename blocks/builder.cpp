@@ -11,8 +11,12 @@ GraphBuilder::GraphBuilder(std::string name, Shape input) {
 }
 
 NodeId GraphBuilder::append(std::string_view name, const Op& op, std::vector<NodeId> inputs) {
-  Node node{op, std::move(inputs), {}, scope_.empty() ? std::string(name) : scope_ + "/" + std::string(name)};
+  Node node{op, std::move(inputs), {}, {}};
+  node.name.reserve(scope_.size() + 1 + name.size());
+  if (!scope_.empty()) node.name.append(scope_).append("/");
+  node.name.append(name);
   std::vector<Shape> shapes;
+  shapes.reserve(node.inputs.size());
   for (const NodeId id : node.inputs) shapes.push_back(shape(id));
   node.shape = infer_shape(node.op, shapes, node.name);
   graph_.nodes.push_back(std::move(node));

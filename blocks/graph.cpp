@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <utility>
 
 #include "blocks/foundation/error.h"
@@ -112,8 +111,12 @@ std::pair<std::size_t, std::size_t> input_counts(const Op& op) {
                     op);
 }
 
-void require(bool holds, const Graph& graph, const std::string& what) {
-  if (!holds) throw Error(ExitCode::internal, fmt::format("graph {}: {}", graph.name, what));
+[[noreturn]] void fail(const Graph& graph, const std::string& what) {
+  throw Error(ExitCode::internal, fmt::format("graph {}: {}", graph.name, what));
+}
+
+void require(bool holds, const Graph& graph, const char* what) {
+  if (!holds) fail(graph, what);
 }
 
 nlohmann::json window_json(const Window& w) {
@@ -293,27 +296,31 @@ Shape infer_shape(const Op& op, const std::vector<Shape>& inputs, std::string_vi
       op);
 }
 
+// Messages are made where one is needed: a search verifies thousands of graphs a second.
 void verify(const Graph& graph) {
   require(!graph.nodes.empty() && std::holds_alternative<Input>(graph.nodes[0].op), graph,
           "node 0 is not the input");
-  std::set<std::string_view> names;
+  std::vector<std::string_view> names;
   std::vector<bool> used(graph.nodes.size(), false);
+  std::vector<Shape> shapes;
   for (NodeId id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
-    require(names.insert(node.name).second, graph, fmt::format("two nodes are named '{}'", node.name));
-    require(id == 0 || !std::holds_alternative<Input>(node.op), graph,
-            fmt::format("{} is a second input", node.name));
-    std::vector<Shape> shapes;
+    names.push_back(node.name);
+    if (id != 0 && std::holds_alternative<Input>(node.op)) fail(graph, node.name + " is a second input");
+    shapes.clear();
     for (const NodeId from : node.inputs) {
-      require(from >= 0 && from < id, graph,
-              fmt::format("{} reads node {}, which is not before it", node.name, from));
+      if (from < 0 || from >= id)
+        fail(graph, fmt::format("{} reads node {}, which is not before it", node.name, from));
       used[static_cast<std::size_t>(from)] = true;
       shapes.push_back(graph.node(from).shape);
     }
-    require(infer_shape(node.op, shapes, node.name) == node.shape, graph, node.name + " has a wrong shape");
+    if (infer_shape(node.op, shapes, node.name) != node.shape) fail(graph, node.name + " has a wrong shape");
   }
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) fail(graph, fmt::format("two nodes are named '{}'", *twice));
   for (std::size_t i = 0; i + 1 < used.size(); ++i) {
-    require(used[i], graph, fmt::format("nobody reads {}", graph.nodes[i].name));
+    if (!used[i]) fail(graph, fmt::format("nobody reads {}", graph.nodes[i].name));
   }
 }
 
