@@ -22,10 +22,6 @@ bool live_together(const Placement& a, const Placement& b) {
   return a.first_step <= b.last_step && b.first_step <= a.last_step;
 }
 
-bool share_bytes(const Placement& a, const Placement& b) {
-  return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
-}
-
 // A stretch of the arena that one tensor, or a chain of tensors written over each other, occupies.
 struct Block {
   std::vector<NodeId> nodes;
@@ -73,12 +69,6 @@ Placed neighbours(const Placement& block, const Placed& placed) {
   }
   std::sort(live.begin(), live.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
   return live;
-}
-
-// The node whose bytes a node's value is: its own, or behind reshapes the one that computed them.
-NodeId bytes_of(const Graph& lowered, NodeId id) {
-  while (std::holds_alternative<Reshape>(lowered.node(id).op)) id = lowered.node(id).inputs[0];
-  return id;
 }
 
 // The lowest offset at which `block` touches none of `placed` that lives with it.
@@ -163,10 +153,6 @@ void place_best(std::vector<Block>& blocks, std::int64_t bound) {
   blocks = std::move(best);
 }
 
-void require(bool holds, const Graph& graph, const std::string& what) {
-  if (!holds) throw Error(ExitCode::internal, fmt::format("memory plan of {}: {}", graph.name, what));
-}
-
 }  // namespace
 
 MemoryPlan plan(const Graph& lowered) {
@@ -179,11 +165,14 @@ MemoryPlan plan(const Graph& lowered) {
   for (const Block& block : blocks) {
     result.arena_bytes = std::max(result.arena_bytes, block.extent.offset + block.extent.bytes);
     for (const NodeId id : block.nodes) {
-      result.placements[static_cast<std::size_t>(id)] = {
-          id, block.extent.offset, lowered.node(id).shape.elements(), id, last[static_cast<std::size_t>(id)]};
+      result.placements[static_cast<std::size_t>(id)] = {.node = id,
+                                                         .offset = block.extent.offset,
+                                                         .bytes = lowered.node(id).shape.elements(),
+                                                         .first_step = id,
+                                                         .last_step = last[static_cast<std::size_t>(id)]};
     }
   }
-  for (NodeId id = 0; id < lowered.size(); ++id) result.steps.push_back({id});
+  for (NodeId id = 0; id < lowered.size(); ++id) result.steps.push_back({.nodes = {id}});
   verify(result, lowered);
   return result;
 }
@@ -192,63 +181,56 @@ bool in_place(const MemoryPlan& plan, const Graph& lowered, NodeId id, NodeId in
   const auto& inputs = lowered.node(id).inputs;
   return may_replace(lowered, id, input) && std::find(inputs.begin(), inputs.end(), input) != inputs.end() &&
          plan.placement(id).offset == plan.placement(input).offset &&
-         (std::holds_alternative<Reshape>(lowered.node(id).op) || plan.placement(input).last_step == id);
+         (std::holds_alternative<Reshape>(lowered.node(id).op) ||
+          plan.placement(input).last_step == plan.placement(id).first_step);
 }
 
-void verify(const MemoryPlan& plan, const Graph& lowered) {
-  require(plan.steps.size() == lowered.nodes.size() && plan.placements.size() == lowered.nodes.size(),
-          lowered, "not one step and one placement per node");
-  const std::vector<NodeId> last = last_uses(lowered);
-  for (NodeId id = 0; id < lowered.size(); ++id) {
-    const Placement& p = plan.placement(id);
-    const Node& node = lowered.node(id);
-    require(plan.steps[static_cast<std::size_t>(id)].node == id && p.node == id, lowered,
-            node.name + " is out of order");
-    require(p.bytes == node.shape.elements(), lowered, node.name + " has a placement of another size");
-    require(p.offset >= 0 && p.offset % kTensorAlignment == 0 && p.offset + p.bytes <= plan.arena_bytes,
-            lowered, node.name + " leaves the arena or is not aligned");
-    require(p.first_step <= id && p.last_step >= last[static_cast<std::size_t>(id)], lowered,
-            node.name + " is not kept as long as it is needed");
-    for (NodeId other = 0; other < id; ++other) {
-      const Placement& o = plan.placement(other);
-      if (!live_together(p, o) || !share_bytes(p, o)) continue;
-      const bool one_value = bytes_of(lowered, id) == bytes_of(lowered, other) && p.offset == o.offset;
-      require(
-          one_value || in_place(plan, lowered, id, other), lowered,
-          fmt::format("{} and {} share bytes while both are needed", node.name, lowered.node(other).name));
-    }
-  }
-}
-
-std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, NodeId step) {
+std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, std::int32_t step) {
   std::int64_t live = 0;
-  for (NodeId id = 0; id < lowered.size(); ++id) {
-    const Placement& p = plan.placement(id);
+  const std::vector<NodeId>& nodes = plan.steps[static_cast<std::size_t>(step)].nodes;
+  for (const Placement& p : plan.placements) {
+    if (p.first_step == step) live += p.scratch_bytes;
     if (step < p.first_step || step > p.last_step) continue;
-    const auto& inputs = lowered.node(step).inputs;
-    const bool replaced = std::find(inputs.begin(), inputs.end(), id) != inputs.end() &&
-                          in_place(plan, lowered, step, id);  // counted with the node that takes its place
+    const auto& inputs = lowered.node(nodes[0]).inputs;
+    const bool replaced = nodes.size() == 1 &&
+                          std::find(inputs.begin(), inputs.end(), p.node) != inputs.end() &&
+                          in_place(plan, lowered, nodes[0], p.node);  // counted with what takes its place
     if (!replaced) live += p.bytes;
   }
   return live;
 }
 
+namespace {
+
+// The arena during one step: '#' what it makes, '=' what it finds or keeps, each column one of `columns`
+// parts.
+std::string bar(const MemoryPlan& plan, std::int32_t step, std::int64_t columns) {
+  std::string line(static_cast<std::size_t>(columns), '.');
+  const auto column = [&](std::int64_t offset) { return offset * columns / plan.arena_bytes; };
+  const auto fill = [&](std::int64_t offset, std::int64_t bytes, char mark) {
+    const std::int64_t end = std::min(std::max(column(offset + bytes), column(offset) + 1), columns);
+    for (std::int64_t c = column(offset); c < end; ++c) line[static_cast<std::size_t>(c)] = mark;
+  };
+  for (const Placement& p : plan.placements) {
+    if (step < p.first_step || step > p.last_step) continue;
+    fill(p.offset, p.bytes, p.first_step == step ? '#' : '=');
+    if (p.first_step == step && p.scratch_bytes > 0) fill(p.scratch_offset, p.scratch_bytes, '#');
+  }
+  return line;
+}
+
+}  // namespace
+
 std::string picture(const MemoryPlan& plan, const Graph& lowered) {
   constexpr std::int64_t kColumns = 48;
   std::vector<std::vector<std::string>> rows{
       {"step", "node", "live bytes", "arena (each column is one of 48 equal parts)"}};
-  for (NodeId step = 0; step < lowered.size(); ++step) {
-    std::string bar(kColumns, '.');
-    for (NodeId id = 0; id < lowered.size(); ++id) {
-      const Placement& p = plan.placement(id);
-      if (step < p.first_step || step > p.last_step) continue;
-      const auto column = [&](std::int64_t offset) { return offset * kColumns / plan.arena_bytes; };
-      const std::int64_t end = std::min(std::max(column(p.offset + p.bytes), column(p.offset) + 1), kColumns);
-      for (std::int64_t c = column(p.offset); c < end; ++c)
-        bar[static_cast<std::size_t>(c)] = id == step ? '#' : '=';
-    }
-    rows.push_back({std::to_string(step), lowered.node(step).name,
-                    with_separators(live_bytes(plan, lowered, step)), "|" + bar + "|"});
+  for (std::int32_t step = 0; step < static_cast<std::int32_t>(plan.steps.size()); ++step) {
+    const std::vector<NodeId>& nodes = plan.steps[static_cast<std::size_t>(step)].nodes;
+    std::string name = lowered.node(nodes.front()).name;
+    if (nodes.size() > 1) name += " .. " + lowered.node(nodes.back()).name;
+    rows.push_back({std::to_string(step), name, with_separators(live_bytes(plan, lowered, step)),
+                    "|" + bar(plan, step, kColumns) + "|"});
   }
   return aligned_table(rows);
 }
@@ -256,14 +238,23 @@ std::string picture(const MemoryPlan& plan, const Graph& lowered) {
 nlohmann::json to_json(const MemoryPlan& plan) {
   nlohmann::json placements = nlohmann::json::array();
   for (const Placement& p : plan.placements) {
-    placements.push_back({{"node", p.node},
-                          {"offset", p.offset},
-                          {"bytes", p.bytes},
-                          {"first_step", p.first_step},
-                          {"last_step", p.last_step}});
+    nlohmann::json entry = {{"node", p.node},
+                            {"offset", p.offset},
+                            {"bytes", p.bytes},
+                            {"first_step", p.first_step},
+                            {"last_step", p.last_step}};
+    if (p.ring_rows > 0) entry["ring_rows"] = p.ring_rows;
+    if (p.scratch_bytes > 0) {
+      entry["scratch_offset"] = p.scratch_offset;
+      entry["scratch_bytes"] = p.scratch_bytes;
+    }
+    placements.push_back(std::move(entry));
   }
+  nlohmann::json steps = nlohmann::json::array();
+  for (const Step& step : plan.steps) steps.push_back({{"nodes", step.nodes}, {"by_rows", step.by_rows}});
   return {{"arena_bytes", plan.arena_bytes},
           {"lower_bound_bytes", plan.lower_bound_bytes},
+          {"steps", std::move(steps)},
           {"placements", std::move(placements)}};
 }
 

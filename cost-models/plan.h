@@ -10,10 +10,13 @@
 
 namespace mcufit {
 
-// The execution of one node over its whole output. Step 0 fills the input tensor (the sender does), step i >
-// 0 executes a node.
+// One node, or a group of consecutive nodes that runs row by row in the order of row_schedule(). Step 0
+// starts with the input tensor, which the sender fills: whole before the step, or in a group of several nodes
+// row by row when its calls come up.
 struct Step {
-  NodeId node = 0;
+  std::vector<NodeId> nodes;
+  bool by_rows = false;  // one row per call; groups always, one node when its output overlaps its input
+  bool operator==(const Step&) const = default;
 };
 
 // Where a node's output tensor lies in the arena and from which step to which it is needed, inclusive.
@@ -23,15 +26,21 @@ struct Placement {
   std::int64_t bytes = 0;
   std::int32_t first_step = 0;
   std::int32_t last_step = 0;
+  // 0: the whole tensor. Else a rolling line buffer inside of its group: row r lies at r % ring_rows.
+  std::int32_t ring_rows = 0;
+  // The int32 sums of a mean or an average that its group feeds with rows, one per element of the output;
+  // needed during that step alone.
+  std::int64_t scratch_offset = 0;
+  std::int64_t scratch_bytes = 0;
   bool operator==(const Placement&) const = default;
 };
 
-// When each node runs and where its output lies. One placement per node, in node order.
+// In which steps the nodes run and where their outputs lie. One placement per node, in node order.
 struct MemoryPlan {
   std::vector<Step> steps;
   std::vector<Placement> placements;
   std::int64_t arena_bytes = 0;
-  std::int64_t lower_bound_bytes = 0;  // most bytes live at one step: no layer-by-layer placement needs less
+  std::int64_t lower_bound_bytes = 0;  // see the function that planned
 
   const Placement& placement(NodeId id) const { return placements[static_cast<std::size_t>(id)]; }
 };
@@ -40,18 +49,20 @@ struct MemoryPlan {
 inline constexpr std::int64_t kTensorAlignment = 4;
 
 // Layer by layer in node order; element-wise nodes write over an input that nobody reads later, a reshape is
-// its input's bytes. The plan is verified.
+// its input's bytes. Its bound is the most bytes live at one step: no layer-by-layer placement needs less.
+// The plan is verified.
 MemoryPlan plan(const Graph& lowered);
 
-// Throws Error(internal) when two placements that are ever live together share a byte (unless one is written
-// in place of the other), one leaves the arena, or a node reads what no longer lies there.
+// Runs the plan row by row on paper. Throws Error(internal) when a row is overwritten that is still read, a
+// row is read that is not there, a tensor leaves the arena or is not kept as long as it is needed, or a group
+// cannot run by rows.
 void verify(const MemoryPlan& plan, const Graph& lowered);
 
-// True when step `id` writes its output over its input `input` element by element, or is the same bytes.
+// True when node `id` writes its output over its input `input` element by element, or is the same bytes.
 bool in_place(const MemoryPlan& plan, const Graph& lowered, NodeId id, NodeId input);
 
 // Bytes of the tensors that are needed while step `step` runs; one that is written over counts once.
-std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, NodeId step);
+std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, std::int32_t step);
 
 // The arena over time, a line per step: live bytes, a bar, and the tensors.
 std::string picture(const MemoryPlan& plan, const Graph& lowered);

@@ -22,8 +22,9 @@ inline MemoryPlan stacked_plan(const Graph& graph) {
   MemoryPlan plan;
   for (NodeId id = 0; id < graph.size(); ++id) {
     const std::int64_t bytes = graph.node(id).shape.elements();
-    plan.steps.push_back({id});
-    plan.placements.push_back({id, plan.arena_bytes, bytes, 0, graph.size() - 1});
+    plan.steps.push_back({.nodes = {id}});
+    plan.placements.push_back(
+        {.node = id, .offset = plan.arena_bytes, .bytes = bytes, .last_step = graph.size() - 1});
     plan.arena_bytes += (bytes + 3) / 4 * 4;
   }
   return plan;

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost-models/row_schedule.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "blocks/foundation/error.h"
+
+namespace mcufit {
+namespace {
+
+RowWindow slide(const Window& w, std::int32_t height) {
+  return {w.stride_height, -w.padding.top, static_cast<std::int32_t>(w.span_height()), height};
+}
+
+// All rows, whichever row asks.
+RowWindow every_row(std::int32_t height) { return {0, 0, height, height}; }
+
+// Where the rows of input `input` start in a concatenation of heights.
+std::int32_t part_start(const Graph& graph, const Node& node, std::size_t input) {
+  std::int32_t start = 0;
+  for (std::size_t i = 0; i < input; ++i) start += graph.node(node.inputs[i]).shape.height;
+  return start;
+}
+
+template <typename T>
+concept RowByRow = AnyOf<T, Input, BatchNorm, Activate, Softmax>;
+template <typename T>
+concept Sliding = AnyOf<T, Conv2d, DepthwiseConv2d, AveragePool2d, MaxPool2d>;
+
+RowWindow row_window(const Graph& graph, NodeId id, std::size_t input) {
+  const Node& node = graph.node(id);
+  const std::int32_t height = graph.node(node.inputs[input]).shape.height;
+  const RowWindow same{.height = height};
+  return std::visit(
+      overloaded{
+          [&]<RowByRow T>(const T&) {
+    return same; },
+          [&]<Sliding T>(const T& op) {
+    return slide(op.window, height); },
+          [&]<typename T>(const T&)
+            requires AnyOf<T, Add, Mul>
+          { return height == node.shape.height ? same : every_row(height);
+}
+, [&]<typename T>(const T&) requires AnyOf<T, FullyConnected, Reshape> { return every_row(height); }
+, [&](const Mean& op) { return op.over_height ? every_row(height) : same; },
+    [&](const Concatenation& op) {
+      if (op.axis != Axis::height) return same;
+      return RowWindow{.first = -part_start(graph, node, input), .height = height};
+    },
+    [&](const Pad& op) { return RowWindow{.first = -op.padding.top, .height = height}; },
+    [&](const ResizeNearestNeighbor& op) {
+      return RowWindow{.height = height, .sources = nearest_sources(op, height, op.height)};
+    },
+}  // namespace
+,
+      node.op);
+}  // namespace mcufit
+
+// True for a mean or an average over all rows, whose sums can be kept as rows arrive.
+bool averages_all_rows(const Graph& graph, const Node& node) {
+  if (const auto* mean = std::get_if<Mean>(&node.op)) return mean->over_height;
+  const auto* pool = std::get_if<AveragePool2d>(&node.op);
+  if (pool == nullptr) return false;
+  const Shape& in = graph.node(node.inputs[0]).shape;
+  return pool->window.padding == Padding{} && pool->window.kernel_height == in.height &&
+         pool->window.kernel_width == in.width && pool->window.dilation_height == 1 &&
+         pool->window.dilation_width == 1;
+}
+
+// Calls of a group in the order in which their rows are asked for.
+class Demand {
+ public:
+  Demand(const RowGraph& graph, NodeId first, NodeId last)
+      : graph_(graph), first_(first), done_(static_cast<std::size_t>(last - first) + 1) {}
+
+  // Makes rows [0, rows) of node `id` be there. As deep as the group is long.
+  void rows(NodeId id, std::int32_t rows) {
+    if (graph_.sums(id, first_)) rows = rows > 0 ? graph_.calls(id, first_) : 0;
+    std::int32_t& done = done_[static_cast<std::size_t>(id - first_)];
+    while (done < rows) {
+      for (const RowGraph::Edge& input : graph_.inputs(id)) {
+        if (input.node >= first_) this->rows(input.node, graph_.reads(id, first_, input.window, done).end);
+      }
+      calls_.push_back({id, done, done + 1});
+      ++done;
+    }
+  }
+
+  std::vector<RowCall> take() { return std::move(calls_); }
+
+ private:
+  const RowGraph& graph_;
+  NodeId first_;
+  std::vector<std::int32_t> done_;
+  std::vector<RowCall> calls_;
+};
+
+}  // namespace
+
+RowRange RowWindow::rows(std::int32_t row) const {
+  if (!sources.empty()) {
+    const std::int32_t source = sources[static_cast<std::size_t>(row)];
+    return {source, source + 1};
+  }
+  const std::int32_t begin = row * stride + first;
+  return {std::clamp(begin, 0, height), std::clamp(begin + span, 0, height)};
+}
+
+RowGraph::RowGraph(const Graph& lowered) : tensors_(lowered.nodes.size()) {
+  for (NodeId id = 0; id < lowered.size(); ++id) {
+    const Node& node = lowered.node(id);
+    Tensor& t = tensors_[static_cast<std::size_t>(id)];
+    t.height = node.shape.height;
+    t.row_bytes = std::int64_t{node.shape.width} * node.shape.channels;
+    t.last_reader = id;
+    t.reshapes = std::holds_alternative<Reshape>(node.op);
+    t.in_place = works_in_place(node.op);
+    if (averages_all_rows(lowered, node)) t.sums_height = lowered.node(node.inputs[0]).shape.height;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      Tensor& producer = tensors_[static_cast<std::size_t>(node.inputs[i])];
+      const RowWindow window = row_window(lowered, id, i);
+      t.inputs.push_back({node.inputs[i], window});
+      producer.readers.push_back({id, window});
+      producer.last_reader = id;
+    }
+  }
+}
+
+bool may_group(const RowGraph& graph, NodeId first, NodeId last) {
+  for (NodeId id = first; id <= last; ++id) {
+    const auto& readers = graph.readers(id);
+    const bool read = std::any_of(readers.begin(), readers.end(),
+                                  [&](const RowGraph::Edge& reader) { return reader.node <= last; });
+    if (graph.reshapes(id) || (id < last && !read)) return false;
+  }
+  return true;
+}
+
+std::vector<RowCall> row_schedule(const RowGraph& graph, NodeId first, NodeId last) {
+  Demand demand(graph, first, last);
+  demand.rows(last, graph.height(last));
+  for (NodeId id = first; id < last; ++id) {
+    if (graph.last_reader(id) > last) demand.rows(id, graph.height(id));
+  }
+  return demand.take();
+}
+
+std::vector<RowCall> row_schedule(const std::vector<NodeId>& group, const Graph& lowered) {
+  for (std::size_t i = 0; i + 1 < group.size(); ++i) {
+    if (group[i + 1] != group[i] + 1) {
+      throw Error(ExitCode::internal, fmt::format("row schedule in {}: nodes {} and {} follow each other; a "
+                                                  "group is made of consecutive nodes",
+                                                  lowered.name, group[i], group[i + 1]));
+    }
+  }
+  return row_schedule(RowGraph(lowered), group.front(), group.back());
+}
+
+RowProgress::RowProgress(const RowGraph& graph, NodeId first, NodeId last,
+                         const std::vector<RowCall>& schedule)
+    : graph_(graph),
+      first_(first),
+      last_(last),
+      done_(static_cast<std::size_t>(last - first) + 1),
+      total_(done_.size()) {
+  for (const RowCall& call : schedule) total_[index(call.node)] = call.row_end;
+}
+
+std::int32_t RowProgress::needed_from(NodeId id) const {
+  std::int32_t needed = graph_.height(id);
+  for (const RowGraph::Edge& reader : graph_.readers(id)) {
+    if (reader.node < first_ || reader.node > last_ || finished(reader.node)) continue;
+    needed = std::min(needed, graph_.reads(reader.node, first_, reader.window, done(reader.node)).begin);
+  }
+  return needed;
+}
+
+std::vector<std::int32_t> ring_rows(const RowGraph& graph, NodeId first, NodeId last,
+                                    const std::vector<RowCall>& schedule) {
+  std::vector<std::int32_t> rings(static_cast<std::size_t>(last - first) + 1, 1);
+  const auto ring = [&](NodeId id) -> std::int32_t& { return rings[static_cast<std::size_t>(id - first)]; };
+  for (NodeId id = first; id <= last; ++id) {
+    if (id == last || graph.last_reader(id) > last) ring(id) = graph.height(id);
+  }
+  RowProgress progress(graph, first, last, schedule);
+  for (const RowCall& call : schedule) {
+    const std::int32_t there = graph.rows_after(call.node, first, call.row_end);
+    ring(call.node) = std::max(ring(call.node), there - progress.needed_from(call.node));
+    progress.advance(call);
+  }
+  return rings;
+}
+
+std::int64_t diagonal_distance(const RowGraph& graph, NodeId first, NodeId last,
+                               const std::vector<RowCall>& schedule, std::pair<NodeId, NodeId> from_to) {
+  const auto [from, to] = from_to;
+  RowProgress progress(graph, first, last, schedule);
+  std::int64_t distance = -graph.bytes(from);
+  for (const RowCall& call : schedule) {
+    const std::int32_t needed = progress.needed_from(from);
+    const std::int32_t there = call.node == to ? graph.rows_after(to, first, call.row_end) : 0;
+    if (there > 0 && needed < graph.height(from))
+      distance = std::max(distance, there * graph.row_bytes(to) - needed * graph.row_bytes(from));
+    progress.advance(call);
+  }
+  return distance;
+}
+
+}  // namespace mcufit
