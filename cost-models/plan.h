@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,35 @@ inline constexpr std::int64_t kTensorAlignment = 4;
 // its input's bytes. Its bound is the most bytes live at one step: no layer-by-layer placement needs less.
 // The plan is verified.
 MemoryPlan plan(const Graph& lowered);
+
+enum class PlanMode {
+  layer_by_layer,
+  quick,  // groups of few nodes, one placement: for prices inside of a search
+  best,   // all groups, placements improved: never larger than quick
+};
+
+struct PlanOptions {
+  PlanMode mode = PlanMode::best;
+  // With a limit: of the plans that fit it one with the fewest calls. Without, or if none fits: the smallest.
+  std::optional<std::int64_t> ram_limit = {};
+  bool input_streamed = false;  // the sender may deliver the input row by row when it is asked for
+};
+
+// Groups run row by row wherever that saves bytes; never larger than layer by layer. The bound of the best
+// mode is least_live_bytes(), that of the quick mode the most bytes that one step of its own grouping needs.
+// The plan is verified.
+MemoryPlan plan(const Graph& lowered, const PlanOptions& options);
+
+// A plan and what it costs: no other of its front has as few arena bytes and as few calls.
+struct FrontPoint {
+  MemoryPlan plan;
+  std::int64_t macs = 0;
+  std::int64_t calls = 0;               // of kernels, a row each in groups
+  std::int64_t extra_weight_bytes = 0;  // filter bytes read again because a kernel is called row by row
+};
+
+// The plans of a net that are worth having, smallest arena first; the last is layer by layer.
+std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& options);
 
 // Runs the plan row by row on paper. Throws Error(internal) when a row is overwritten that is still read, a
 // row is read that is not there, a tensor leaves the arena or is not kept as long as it is needed, or a group

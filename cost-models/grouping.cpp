@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost-models/grouping.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace mcufit {
+namespace {
+
+std::int64_t align(std::int64_t bytes) {
+  return (bytes + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
+}
+
+// The first node from which a group may run up to `last`; above `last` where none may.
+NodeId earliest_first(const RowGraph& graph, NodeId last, NodeId longest, bool input_streamed) {
+  NodeId first = last + 1;
+  for (NodeId id = last; id >= 0 && id > last - longest; --id) {
+    if (id == 0 && last > 0 && !input_streamed) break;
+    const auto& readers = graph.readers(id);
+    const bool read = std::any_of(readers.begin(), readers.end(),
+                                  [&](const RowGraph::Edge& reader) { return reader.node <= last; });
+    if (graph.reshapes(id) || (id < last && !read)) break;
+    first = id;
+  }
+  return first;
+}
+
+// What a step asks for beside the tensors that lie there already.
+struct StepNeed {
+  std::int64_t made = 0;   // bytes of its outputs, line buffers and sums
+  std::int64_t saved = 0;  // bytes in which the output overlaps a dying input
+  std::int64_t calls = 0;
+};
+
+// The needs of all groups that end at one node, from one schedule: that of a group is the part of the longest
+// group's schedule that concerns its nodes, since demand runs from the end to the front.
+class NeedsOfGroups {
+ public:
+  NeedsOfGroups(const RowGraph& graph, NodeId first, NodeId last)
+      : graph_(graph), first_(first), last_(last), needs_(static_cast<std::size_t>(last - first) + 1) {
+    const std::vector<RowCall> schedule = row_schedule(graph, first, last);
+    const std::vector<std::int32_t> rings = ring_rows(graph, first, last, schedule);
+    StepNeed sum;
+    for (NodeId id = last; id >= first; --id) {
+      sum.made += align(rings[index(id)] * graph.row_bytes(id)) + graph.sum_bytes(id, first);
+      sum.calls += graph.calls(id, first);
+      needs_[index(id)] = sum;
+    }
+    overlaps(schedule);
+  }
+
+  const StepNeed& from(NodeId id) const { return needs_[index(id)]; }
+
+ private:
+  // How far one reader keeps the output behind the rows of its input.
+  struct Delay {
+    NodeId input, reader;
+    const RowWindow* window;
+    std::int64_t distance;
+  };
+
+  std::size_t index(NodeId id) const { return static_cast<std::size_t>(id - first_); }
+
+  void overlaps(const std::vector<RowCall>& schedule) {
+    std::vector<Delay> delays;
+    for (NodeId reader = first_; reader <= last_; ++reader) {
+      for (const RowGraph::Edge& input : graph_.inputs(reader)) {
+        if (graph_.last_reader(input.node) <= last_)
+          delays.push_back({input.node, reader, &input.window, -graph_.bytes(input.node)});
+      }
+    }
+    RowProgress progress(graph_, first_, last_, schedule);
+    for (const RowCall& call : schedule) {
+      const std::int32_t there = call.node == last_ ? graph_.rows_after(last_, first_, call.row_end) : 0;
+      for (Delay& d : delays) {
+        if (there == 0 || progress.finished(d.reader)) continue;
+        const RowRange read = graph_.reads(d.reader, first_, *d.window, progress.done(d.reader));
+        if (read.begin < graph_.height(d.input)) {
+          d.distance =
+              std::max(d.distance, there * graph_.row_bytes(last_) - read.begin * graph_.row_bytes(d.input));
+        }
+      }
+      progress.advance(call);
+    }
+    for (NodeId first = first_; first <= last_; ++first)
+      needs_[index(first)].saved = best_overlap(delays, first);
+  }
+
+  // Of the inputs that a group from `first` on reads last, the one that the output overlaps best.
+  std::int64_t best_overlap(const std::vector<Delay>& delays, NodeId first) const {
+    std::int64_t best = 0;
+    for (const Delay& d : delays) {
+      if (d.input >= first || d.reader < first) continue;
+      std::int64_t distance = d.distance;
+      for (const Delay& other : delays) {
+        if (other.input == d.input && other.reader >= first) distance = std::max(distance, other.distance);
+      }
+      const std::int64_t in = align(graph_.bytes(d.input)), out = align(graph_.bytes(last_));
+      best = std::max(best, in + out - std::max(in + std::max<std::int64_t>(align(distance), 0), out));
+    }
+    return best;
+  }
+
+  const RowGraph& graph_;
+  NodeId first_, last_;
+  std::vector<StepNeed> needs_;
+};
+
+// One node over whole tensors: it may write over an input that it replaces element by element.
+StepNeed need_of_whole(const RowGraph& graph, NodeId id) {
+  if (graph.reshapes(id)) return {};
+  StepNeed need{.made = align(graph.bytes(id)), .saved = 0, .calls = id == 0 ? 0 : 1};
+  for (const RowGraph::Edge& input : graph.inputs(id)) {
+    const bool replaces = graph.in_place(id) && graph.last_reader(input.node) == id &&
+                          graph.bytes(input.node) == graph.bytes(id);
+    if (replaces) need.saved = need.made;
+  }
+  return need;
+}
+
+// The end of a path over the cuts: the steps up to a node, and where they came from.
+struct Label {
+  std::int64_t bytes = 0;
+  std::int64_t calls = 0;
+  GroupRange group;
+  std::size_t before = 0;  // label of the cut before the group
+};
+
+class Paths {
+ public:
+  Paths(const RowGraph& graph, std::int64_t limit)
+      : limit_(limit),
+        cuts_(bytes_at_cuts(graph, kTensorAlignment)),
+        labels_(static_cast<std::size_t>(graph.size()) + 1) {
+    labels_[0].push_back({});
+  }
+
+  void extend(const GroupRange& group, const StepNeed& need) {
+    const std::int64_t bytes = cuts_[static_cast<std::size_t>(group.first)] + need.made - need.saved;
+    if (bytes > limit_) return;
+    const std::vector<Label>& before = labels_[static_cast<std::size_t>(group.first)];
+    std::vector<Label>& after = labels_[static_cast<std::size_t>(group.last) + 1];
+    for (std::size_t i = 0; i < before.size(); ++i)
+      after.push_back({std::max(before[i].bytes, bytes), before[i].calls + need.calls, group, i});
+  }
+
+  // Keeps the labels behind node `last` of which no other is as good, by bytes.
+  void thin(NodeId last) {
+    std::vector<Label>& labels = labels_[static_cast<std::size_t>(last) + 1];
+    std::sort(labels.begin(), labels.end(), [](const Label& a, const Label& b) {
+      return a.bytes != b.bytes ? a.bytes < b.bytes : a.calls < b.calls;
+    });
+    std::vector<Label> kept;
+    for (const Label& label : labels) {
+      if (kept.empty() || label.calls < kept.back().calls) kept.push_back(label);
+    }
+    labels = std::move(kept);
+  }
+
+  std::vector<Grouping> groupings() const {
+    std::vector<Grouping> all;
+    for (const Label& end : labels_.back()) {
+      Grouping grouping{{}, end.bytes, end.calls};
+      const Label* label = &end;
+      while (true) {
+        grouping.groups.push_back(label->group);
+        if (label->group.first == 0) break;
+        label = &labels_[static_cast<std::size_t>(label->group.first)][label->before];
+      }
+      std::reverse(grouping.groups.begin(), grouping.groups.end());
+      all.push_back(std::move(grouping));
+    }
+    return all;
+  }
+
+ private:
+  std::int64_t limit_;
+  std::vector<std::int64_t> cuts_;
+  std::vector<std::vector<Label>> labels_;  // behind so many nodes
+};
+
+}  // namespace
+
+std::vector<std::int64_t> bytes_at_cuts(const RowGraph& graph, std::int64_t alignment) {
+  std::vector<std::int64_t> cuts(static_cast<std::size_t>(graph.size()) + 1);
+  std::vector<NodeId> needed_until(cuts.size());  // of the bytes behind a node and its reshapes
+  for (NodeId id = graph.size() - 1; id >= 0; --id) {
+    NodeId& until = needed_until[static_cast<std::size_t>(id)];
+    until = graph.last_reader(id);
+    for (const RowGraph::Edge& reader : graph.readers(id)) {
+      if (graph.reshapes(reader.node))
+        until = std::max(until, needed_until[static_cast<std::size_t>(reader.node)]);
+    }
+    if (graph.reshapes(id)) continue;
+    const std::int64_t bytes = (graph.bytes(id) + alignment - 1) / alignment * alignment;
+    for (NodeId cut = id + 1; cut <= until; ++cut) cuts[static_cast<std::size_t>(cut)] += bytes;
+  }
+  return cuts;
+}
+
+std::vector<Grouping> pareto_groupings(const RowGraph& graph, bool input_streamed, NodeId longest,
+                                       std::int64_t limit) {
+  Paths paths(graph, limit);
+  for (NodeId last = 0; last < graph.size(); ++last) {
+    paths.extend({last, last, false}, need_of_whole(graph, last));
+    const NodeId first = earliest_first(graph, last, longest, input_streamed);
+    if (last > 0 && first <= last) {
+      const NeedsOfGroups needs(graph, first, last);
+      for (NodeId from = first; from <= last; ++from) {
+        // Alone, or first of its group, an average is no running sum; its group without it is as good.
+        const bool sums = graph.sums(from, 0) && graph.sums(from, first);
+        if (!sums) paths.extend({from, last, true}, needs.from(from));
+      }
+    }
+    paths.thin(last);
+  }
+  return paths.groupings();
+}
+
+namespace {
+
+// Bytes live during each call of a group, at most: tensors that lie there already and die row by row, what is
+// made row by row, and the sums.
+class LiveRows {
+ public:
+  LiveRows(const RowGraph& graph, NodeId first, NodeId last)
+      : graph_(graph),
+        first_(first),
+        schedule_(row_schedule(graph, first, last)),
+        progress_(graph, first, last, schedule_),
+        last_(last) {}
+
+  std::int64_t most(std::int64_t at_cut) {
+    std::int64_t live = at_cut, most = at_cut;
+    for (const RowCall& call : schedule_) {
+      const std::int64_t made = written(call), freed = freed_by(call);
+      if (call.row_begin == 0) live += graph_.sum_bytes(call.node, first_);
+      const bool replaces = graph_.in_place(call.node) && call.node != 0;
+      most = std::max(most, live + (replaces ? std::max<std::int64_t>(made - freed, 0) : made));
+      live += made - freed;
+      if (progress_.finished(call.node)) live -= graph_.sum_bytes(call.node, first_);
+    }
+    return most;
+  }
+
+ private:
+  std::int64_t written(const RowCall& call) const {
+    const std::int32_t rows = graph_.rows_after(call.node, first_, call.row_end) -
+                              graph_.rows_after(call.node, first_, call.row_begin);
+    return rows * graph_.row_bytes(call.node);
+  }
+
+  // Rows of the call's inputs that nobody reads later, and its own if nobody does; the call is then done.
+  std::int64_t freed_by(const RowCall& call) {
+    std::vector<std::pair<NodeId, std::int32_t>> before;
+    const auto note = [&](NodeId id) {
+      if (graph_.last_reader(id) <= last_ && id != last_) before.push_back({id, dead_rows(id)});
+    };
+    for (const RowGraph::Edge& input : graph_.inputs(call.node)) {
+      const auto noted = [&](const auto& b) { return b.first == input.node; };
+      if (std::none_of(before.begin(), before.end(), noted)) note(input.node);
+    }
+    note(call.node);
+    progress_.advance(call);
+    std::int64_t freed = 0;
+    for (const auto& [id, rows] : before) freed += (dead_rows(id) - rows) * graph_.row_bytes(id);
+    return freed;
+  }
+
+  // Rows that were there and are not needed any more.
+  std::int32_t dead_rows(NodeId id) const {
+    const std::int32_t there = id < first_ ? graph_.height(id) : progress_.rows_there(id);
+    return std::min(there, progress_.needed_from(id));
+  }
+
+  const RowGraph& graph_;
+  NodeId first_;
+  std::vector<RowCall> schedule_;
+  RowProgress progress_;
+  NodeId last_;
+};
+
+// A step that may be part of the best path; its bytes are a lower estimate until they are followed row by
+// row.
+struct Candidate {
+  NodeId first, last;
+  std::int64_t bytes;
+  bool exact;
+};
+
+std::vector<Candidate> candidates(const RowGraph& graph, bool input_streamed,
+                                  const std::vector<std::int64_t>& cuts) {
+  std::vector<Candidate> all;
+  for (NodeId last = 0; last < graph.size(); ++last) {
+    const std::int64_t after = cuts[static_cast<std::size_t>(last) + 1];
+    const NodeId first = std::min(earliest_first(graph, last, graph.size(), input_streamed), last);
+    for (NodeId from = first; from <= last; ++from) {
+      const std::int64_t before = cuts[static_cast<std::size_t>(from)];
+      const bool exact = graph.reshapes(last);
+      all.push_back({from, last, std::max(before, after), exact});
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed) {
+  const std::vector<std::int64_t> cuts = bytes_at_cuts(graph, 1);
+  std::vector<Candidate> steps = candidates(graph, input_streamed, cuts);
+  const auto n = static_cast<std::size_t>(graph.size());
+  while (true) {
+    std::vector<std::int64_t> least(n + 1, std::numeric_limits<std::int64_t>::max());
+    std::vector<Candidate*> by(n + 1, nullptr);
+    least[0] = 0;
+    for (Candidate& c : steps) {  // ordered by last node: every earlier cut is settled
+      const std::int64_t bytes = std::max(least[static_cast<std::size_t>(c.first)], c.bytes);
+      const std::size_t cut = static_cast<std::size_t>(c.last) + 1;
+      if (bytes < least[cut]) {
+        least[cut] = bytes;
+        by[cut] = &c;
+      }
+    }
+    bool exact = true;
+    for (std::size_t cut = n; cut > 0; cut = static_cast<std::size_t>(by[cut]->first)) {
+      Candidate& c = *by[cut];
+      if (c.exact) continue;
+      const std::int64_t at_cut = cuts[static_cast<std::size_t>(c.first)];
+      c.bytes = std::max(c.bytes, LiveRows(graph, c.first, c.last).most(at_cut));
+      c.exact = true;
+      exact = false;
+    }
+    if (exact) return least[n];
+  }
+}
+
+}  // namespace mcufit

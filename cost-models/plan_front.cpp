@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "cost-models/count.h"
+#include "cost-models/grouping.h"
+#include "cost-models/layout.h"
+#include "cost-models/plan.h"
+#include "cost-models/plan_groups.h"
+
+namespace mcufit {
+namespace {
+
+constexpr int kAttempts = 60;  // placements of each grouping of a front
+constexpr NodeId kQuickGroup =
+    8;  // nodes of a group in the quick mode: an inverted residual and its neighbours
+
+std::int64_t calls_of(const RowGraph& graph, const MemoryPlan& plan) {
+  std::int64_t calls = 0;
+  for (const Step& step : plan.steps) {
+    for (const NodeId id : step.nodes) {
+      if (step.by_rows)
+        calls += graph.calls(id, step.nodes.front());
+      else if (id != 0 && !graph.reshapes(id))
+        ++calls;
+    }
+  }
+  return calls;
+}
+
+FrontPoint point(const Graph& lowered, const RowGraph& graph, MemoryPlan plan) {
+  FrontPoint p;
+  for (NodeId id = 0; id < lowered.size(); ++id) p.macs += count_macs(lowered, id);
+  p.calls = calls_of(graph, plan);
+  for (const Step& step : plan.steps) {
+    if (!step.by_rows) continue;
+    for (const NodeId id : step.nodes)
+      p.extra_weight_bytes +=
+          (graph.calls(id, step.nodes.front()) - 1) * node_layout(lowered, id).filter_bytes;
+  }
+  p.plan = std::move(plan);
+  return p;
+}
+
+MemoryPlan quick_plan(const Graph& lowered, const RowGraph& graph, const PlanOptions& options) {
+  MemoryPlan layers = plan(lowered);
+  const std::vector<Grouping> groupings =
+      pareto_groupings(graph, options.input_streamed, kQuickGroup, layers.arena_bytes);
+  if (groupings.empty()) return layers;
+  MemoryPlan grouped = place_groups(graph, groupings.front(), 0);
+  return grouped.arena_bytes < layers.arena_bytes ? grouped : layers;
+}
+
+// The plan of each grouping that is worth it, and layer by layer.
+std::vector<MemoryPlan> all_plans(const Graph& lowered, const RowGraph& graph, const PlanOptions& options) {
+  std::vector<MemoryPlan> plans{plan(lowered), quick_plan(lowered, graph, options)};
+  for (const Grouping& grouping :
+       pareto_groupings(graph, options.input_streamed, graph.size(), plans[0].arena_bytes)) {
+    plans.push_back(place_groups(graph, grouping, kAttempts));
+  }
+  return plans;
+}
+
+}  // namespace
+
+std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& options) {
+  const RowGraph graph(lowered);
+  const std::int64_t bound = least_live_bytes(graph, options.input_streamed);
+  std::vector<FrontPoint> points;
+  for (MemoryPlan& plan : all_plans(lowered, graph, options)) {
+    plan.lower_bound_bytes = bound;
+    points.push_back(point(lowered, graph, std::move(plan)));
+  }
+  std::stable_sort(points.begin(), points.end(), [](const FrontPoint& a, const FrontPoint& b) {
+    return a.plan.arena_bytes != b.plan.arena_bytes ? a.plan.arena_bytes < b.plan.arena_bytes
+                                                    : a.calls < b.calls;
+  });
+  std::vector<FrontPoint> front;
+  for (FrontPoint& p : points) {
+    if (front.empty() || p.calls < front.back().calls) front.push_back(std::move(p));
+  }
+  for (const FrontPoint& p : front) verify(p.plan, lowered);
+  return front;
+}
+
+MemoryPlan plan(const Graph& lowered, const PlanOptions& options) {
+  if (options.mode == PlanMode::layer_by_layer) return plan(lowered);
+  if (options.mode == PlanMode::quick) {
+    MemoryPlan quick = quick_plan(lowered, RowGraph(lowered), options);
+    verify(quick, lowered);
+    return quick;
+  }
+  std::vector<FrontPoint> front = plan_front(lowered, options);
+  std::size_t chosen = 0;
+  for (std::size_t i = 0; i < front.size(); ++i) {
+    if (options.ram_limit && front[i].plan.arena_bytes <= *options.ram_limit) chosen = i;
+  }
+  return std::move(front[chosen].plan);
+}
+
+}  // namespace mcufit

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost-models/plan_groups.h"
+
+#include <algorithm>
+
+#include "cost-models/placement.h"
+
+namespace mcufit {
+namespace {
+
+std::int64_t align_up(std::int64_t bytes) {  // of negative ones too
+  const std::int64_t above = bytes % kTensorAlignment;
+  return above > 0 ? bytes + kTensorAlignment - above : bytes - above;
+}
+
+class GroupPlacement {
+ public:
+  GroupPlacement(const RowGraph& graph, const Grouping& grouping)
+      : graph_(graph),
+        grouping_(grouping),
+        block_of_(static_cast<std::size_t>(graph.size())),
+        sums_of_(block_of_.size(), kNone),
+        step_of_(block_of_.size()) {
+    plan_.placements.resize(block_of_.size());
+    plan_.lower_bound_bytes = grouping.bytes;
+    for (const GroupRange& group : grouping.groups) {
+      for (NodeId id = group.first; id <= group.last; ++id) step_of_[at(id)] = steps();
+      plan_.steps.push_back({.nodes = {}, .by_rows = group.by_rows});
+      for (NodeId id = group.first; id <= group.last; ++id) plan_.steps.back().nodes.push_back(id);
+    }
+  }
+
+  MemoryPlan run(int attempts) {
+    for (const GroupRange& group : grouping_.groups) {
+      if (group.by_rows) {
+        add_group(group);
+      } else {
+        add_whole(group.first);
+      }
+    }
+    plan_.arena_bytes = arrange(blocks_, follows_, attempts, grouping_.bytes);
+    for (NodeId id = 0; id < graph_.size(); ++id) {
+      Placement& p = plan_.placements[at(id)];
+      p.offset = blocks_[block_of_[at(id)]].offset;
+      if (sums_of_[at(id)] != kNone) p.scratch_offset = blocks_[sums_of_[at(id)]].offset;
+    }
+    run_whole_where_apart();
+    return std::move(plan_);
+  }
+
+ private:
+  static constexpr std::size_t kNone = ~std::size_t{0};
+
+  static std::size_t at(NodeId id) { return static_cast<std::size_t>(id); }
+  std::int32_t steps() const { return static_cast<std::int32_t>(plan_.steps.size()); }
+
+  std::size_t add_block(std::int64_t bytes, std::int32_t first_step, std::int32_t last_step) {
+    blocks_.push_back({.bytes = align_up(bytes), .first_step = first_step, .last_step = last_step});
+    return blocks_.size() - 1;
+  }
+
+  Placement& describe(NodeId id, std::int64_t bytes) {
+    Placement& p = plan_.placements[at(id)];
+    p.node = id;
+    p.bytes = bytes;
+    p.first_step = step_of_[at(id)];
+    p.last_step = step_of_[at(graph_.last_reader(id))];
+    return p;
+  }
+
+  // A node over whole tensors: in the block of an input that it replaces or whose bytes it is, else its own.
+  void add_whole(NodeId id) {
+    const Placement& p = describe(id, graph_.bytes(id));
+    std::size_t block = kNone;
+    for (const RowGraph::Edge& input : graph_.inputs(id)) {
+      const std::size_t of_input = block_of_[at(input.node)];
+      const bool dies = blocks_[of_input].last_step == p.first_step;
+      const bool replaces = graph_.in_place(id) && dies && graph_.bytes(input.node) == graph_.bytes(id);
+      if (replaces || graph_.reshapes(id)) block = of_input;
+    }
+    if (block == kNone) block = add_block(p.bytes, p.first_step, p.last_step);
+    blocks_[block].last_step = std::max(blocks_[block].last_step, p.last_step);
+    block_of_[at(id)] = block;
+  }
+
+  void add_group(const GroupRange& group) {
+    const std::vector<RowCall> schedule = row_schedule(graph_, group.first, group.last);
+    const std::vector<std::int32_t> rings = ring_rows(graph_, group.first, group.last, schedule);
+    for (NodeId id = group.first; id <= group.last; ++id) {
+      const std::int32_t rows = rings[static_cast<std::size_t>(id - group.first)];
+      Placement& p = describe(id, rows * graph_.row_bytes(id));
+      if (rows < graph_.height(id)) p.ring_rows = rows;
+      block_of_[at(id)] = add_block(p.bytes, p.first_step, p.last_step);
+      p.scratch_bytes = group.first < group.last ? graph_.sum_bytes(id, group.first) : 0;
+      if (p.scratch_bytes > 0) sums_of_[at(id)] = add_block(p.scratch_bytes, p.first_step, p.first_step);
+    }
+    for (NodeId id = group.first; id <= group.last; ++id) {
+      for (const RowGraph::Edge& input : graph_.inputs(id)) {
+        if (input.node < group.first) let_follow(group, schedule, input.node);
+      }
+    }
+  }
+
+  // The whole outputs of a group may follow the rows of an input that dies in it.
+  void let_follow(const GroupRange& group, const std::vector<RowCall>& schedule, NodeId input) {
+    const std::size_t from = block_of_[at(input)];
+    if (blocks_[from].last_step != step_of_[at(group.first)]) return;
+    for (NodeId id = group.first; id <= group.last; ++id) {
+      if (plan_.placements[at(id)].ring_rows > 0) continue;
+      const std::int64_t distance =
+          align_up(diagonal_distance(graph_, group.first, group.last, schedule, {input, id}));
+      const std::size_t to = block_of_[at(id)];
+      const auto same = std::find_if(follows_.begin(), follows_.end(),
+                                     [&](const Following& f) { return f.from == from && f.to == to; });
+      if (same == follows_.end()) {
+        follows_.push_back({from, to, distance});
+      } else {
+        same->distance = std::max(same->distance, distance);
+      }
+    }
+  }
+
+  // One node whose output does not overlap its inputs after all needs no calls by rows.
+  void run_whole_where_apart() {
+    for (Step& step : plan_.steps) {
+      if (!step.by_rows || step.nodes.size() > 1) continue;
+      const Placement& output = plan_.placement(step.nodes[0]);
+      const auto& inputs = graph_.inputs(step.nodes[0]);
+      step.by_rows = std::any_of(inputs.begin(), inputs.end(), [&](const RowGraph::Edge& input) {
+        const Placement& p = plan_.placement(input.node);
+        return p.offset < output.offset + output.bytes && output.offset < p.offset + p.bytes;
+      });
+    }
+  }
+
+  const RowGraph& graph_;
+  const Grouping& grouping_;
+  MemoryPlan plan_;
+  std::vector<Block> blocks_;
+  std::vector<Following> follows_;
+  std::vector<std::size_t> block_of_, sums_of_;  // by node
+  std::vector<std::int32_t> step_of_;
+};
+
+}  // namespace
+
+MemoryPlan place_groups(const RowGraph& graph, const Grouping& grouping, int attempts) {
+  return GroupPlacement(graph, grouping).run(attempts);
+}
+
+}  // namespace mcufit

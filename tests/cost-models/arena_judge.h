@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// The slow judge of plans: an arena in which every byte knows who wrote it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cost-models/plan.h"
+#include "cost-models/row_schedule.h"
+
+namespace mcufit::testing {
+
+class ArenaJudge {
+ public:
+  ArenaJudge(const MemoryPlan& plan, const Graph& lowered)
+      : plan_(plan), graph_(lowered), arena_(static_cast<std::size_t>(plan.arena_bytes)) {}
+
+  // Runs the plan; the first node that reads a byte which is not what it should be, if any.
+  std::optional<NodeId> first_wrong_reader() {
+    for (const Step& step : plan_.steps) {
+      first_ = step.nodes.front();
+      if (step.by_rows) {
+        for (const RowCall& call : row_schedule(graph_, first_, step.nodes.back())) run(call);
+      } else {
+        run_whole(first_);
+      }
+    }
+    read(graph_.size() - 1, {0, graph_.height(graph_.size() - 1)}, graph_.size() - 1);
+    return wrong_;
+  }
+
+ private:
+  struct Byte {
+    NodeId node = -1;
+    std::int64_t index = 0;  // in its tensor; of sums, -1 - index
+    bool operator==(const Byte&) const = default;
+  };
+
+  // The node whose bytes they are, behind reshapes.
+  NodeId maker(NodeId id) const {
+    while (graph_.reshapes(id)) id = graph_.inputs(id)[0].node;
+    return id;
+  }
+
+  std::size_t at(NodeId id, std::int32_t row) const {
+    const Placement& p = plan_.placement(id);
+    const std::int32_t slot = p.ring_rows > 0 ? row % p.ring_rows : row;
+    return static_cast<std::size_t>(p.offset + slot * graph_.row_bytes(id));
+  }
+
+  void read(NodeId id, RowRange rows, NodeId reader) {
+    for (std::int32_t row = rows.begin; row < rows.end; ++row) {
+      for (std::int64_t i = 0; i < graph_.row_bytes(id); ++i) {
+        const Byte expected{maker(id), row * graph_.row_bytes(id) + i};
+        if (arena_[at(id, row) + static_cast<std::size_t>(i)] != expected && !wrong_) wrong_ = reader;
+      }
+    }
+  }
+
+  void write(NodeId id, std::int32_t row) {
+    for (std::int64_t i = 0; i < graph_.row_bytes(id); ++i)
+      arena_[at(id, row) + static_cast<std::size_t>(i)] = {id, row * graph_.row_bytes(id) + i};
+  }
+
+  void run(const RowCall& call) {
+    const NodeId id = call.node;
+    const bool element_wise = graph_.in_place(id) && !graph_.sums(id, first_);
+    const auto read_all = [&] {
+      for (const RowGraph::Edge& input : graph_.inputs(id))
+        read(input.node, graph_.reads(id, first_, input.window, call.row_begin), id);
+    };
+    read_all();
+    if (graph_.sums(id, first_)) sum(call);
+    if (graph_.rows_after(id, first_, call.row_end) > 0)
+      write(id, graph_.sums(id, first_) ? 0 : call.row_begin);
+    if (!element_wise) read_all();  // a kernel may write its first byte before it reads its last
+  }
+
+  void sum(const RowCall& call) {
+    const Placement& p = plan_.placement(call.node);
+    for (std::int64_t i = 0; i < p.scratch_bytes; ++i) {
+      Byte& byte = arena_[static_cast<std::size_t>(p.scratch_offset + i)];
+      const Byte expected{call.node, -1 - i};
+      if (call.row_begin > 0 && byte != expected && !wrong_) wrong_ = call.node;
+      byte = expected;
+    }
+  }
+
+  void run_whole(NodeId id) {
+    if (graph_.reshapes(id)) return;
+    for (std::int32_t row = 0; row < graph_.height(id); ++row) {
+      if (graph_.in_place(id)) {
+        for (const RowGraph::Edge& input : graph_.inputs(id)) read(input.node, input.window.rows(row), id);
+      }
+      write(id, row);
+    }
+    if (graph_.in_place(id)) return;
+    for (const RowGraph::Edge& input : graph_.inputs(id))
+      read(input.node, {0, graph_.height(input.node)}, id);
+  }
+
+  const MemoryPlan& plan_;
+  RowGraph graph_;
+  std::vector<Byte> arena_;
+  std::optional<NodeId> wrong_;
+  NodeId first_ = 0;
+};
+
+}  // namespace mcufit::testing
