@@ -42,10 +42,12 @@ class NeedsOfGroups {
     const std::vector<std::int32_t> rings = ring_rows(graph, first, last, schedule);
     StepNeed sum;
     for (NodeId id = last; id >= first; --id) {
-      sum.made += align(rings[index(id)] * graph.row_bytes(id)) + graph.sum_bytes(id, first);
+      if (!passing(id, rings)) sum.made += align(rings[index(id)] * graph.row_bytes(id));
+      sum.made += graph.sum_bytes(id, first);
       sum.calls += graph.calls(id, first);
       needs_[index(id)] = sum;
     }
+    add_passing_rows(schedule, rings);
     overlaps(schedule);
   }
 
@@ -60,6 +62,35 @@ class NeedsOfGroups {
   };
 
   std::size_t index(NodeId id) const { return static_cast<std::size_t>(id - first_); }
+
+  // True for a buffer of one row, which others may use when the row is consumed.
+  bool passing(NodeId id, const std::vector<std::int32_t>& rings) const {
+    return rings[index(id)] == 1 && graph_.height(id) > 1;
+  }
+
+  // Of the passing rows those count that are there at once.
+  void add_passing_rows(const std::vector<RowCall>& schedule, const std::vector<std::int32_t>& rings) {
+    std::vector<std::int64_t> most(needs_.size());
+    std::vector<NodeId> there;  // passing rows
+    RowProgress progress(graph_, first_, last_, schedule);
+    for (const RowCall& call : schedule) {
+      const bool passes = passing(call.node, rings);
+      if (passes && std::find(there.begin(), there.end(), call.node) == there.end()) {
+        there.insert(std::upper_bound(there.begin(), there.end(), call.node), call.node);
+        std::int64_t sum = 0;
+        for (auto id = there.rbegin(); id != there.rend(); ++id) {
+          sum += align(graph_.row_bytes(*id));
+          most[index(*id)] = std::max(most[index(*id)], sum);
+        }
+      }
+      progress.advance(call);
+      std::erase_if(there, [&](NodeId id) { return progress.rows_there(id) <= progress.needed_from(id); });
+    }
+    for (std::size_t i = most.size(); i-- > 0;) {
+      if (i + 1 < most.size()) most[i] = std::max(most[i], most[i + 1]);
+      needs_[i].made += most[i];
+    }
+  }
 
   void overlaps(const std::vector<RowCall>& schedule) {
     std::vector<Delay> delays;

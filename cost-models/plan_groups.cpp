@@ -50,6 +50,7 @@ class GroupPlacement {
 
  private:
   static constexpr std::size_t kNone = ~std::size_t{0};
+  static constexpr std::int64_t kAnywhere = -(std::int64_t{1} << 40);  // a distance that no offset misses
 
   static std::size_t at(NodeId id) { return static_cast<std::size_t>(id); }
   std::int32_t steps() const { return static_cast<std::int32_t>(plan_.steps.size()); }
@@ -94,9 +95,24 @@ class GroupPlacement {
       p.scratch_bytes = group.first < group.last ? graph_.sum_bytes(id, group.first) : 0;
       if (p.scratch_bytes > 0) sums_of_[at(id)] = add_block(p.scratch_bytes, p.first_step, p.first_step);
     }
+    let_share(group, schedule);
     for (NodeId id = group.first; id <= group.last; ++id) {
       for (const RowGraph::Edge& input : graph_.inputs(id)) {
         if (input.node < group.first) let_follow(group, schedule, input.node);
+      }
+    }
+  }
+
+  // Line buffers may share bytes when no call finds rows in both.
+  void let_share(const GroupRange& group, const std::vector<RowCall>& schedule) {
+    const auto busy = busy_calls(graph_, group.first, group.last, schedule);
+    const auto of = [&](NodeId id) { return static_cast<std::size_t>(id - group.first); };
+    for (NodeId a = group.first; a < group.last; ++a) {
+      if (plan_.placements[at(a)].ring_rows == 0 || busy[of(a)].size() < 2) continue;
+      for (NodeId b = group.first; b < group.last; ++b) {
+        if (b == a || plan_.placements[at(b)].ring_rows == 0 || busy_together(busy[of(a)], busy[of(b)]))
+          continue;
+        follows_.push_back({block_of_[at(a)], block_of_[at(b)], kAnywhere});
       }
     }
   }

@@ -193,6 +193,45 @@ std::vector<std::int32_t> ring_rows(const RowGraph& graph, NodeId first, NodeId 
   return rings;
 }
 
+std::vector<std::vector<RowRange>> busy_calls(const RowGraph& graph, NodeId first, NodeId last,
+                                              const std::vector<RowCall>& schedule) {
+  std::vector<std::vector<RowRange>> busy(static_cast<std::size_t>(last - first) + 1);
+  std::vector<bool> open(busy.size());
+  RowProgress progress(graph, first, last, schedule);
+  const auto close = [&](NodeId id, std::int32_t end) {
+    const auto i = static_cast<std::size_t>(id - first);
+    if (!open[i] || id == last || graph.last_reader(id) > last) return;
+    const bool kept = progress.rows_there(id) > progress.needed_from(id);
+    if (kept || (graph.sums(id, first) && !progress.finished(id))) return;
+    busy[i].back().end = end;
+    open[i] = false;
+  };
+  for (std::int32_t now = 0; now < static_cast<std::int32_t>(schedule.size()); ++now) {
+    const RowCall& call = schedule[static_cast<std::size_t>(now)];
+    const auto i = static_cast<std::size_t>(call.node - first);
+    if (!open[i]) busy[i].push_back({now, static_cast<std::int32_t>(schedule.size())});
+    open[i] = true;
+    progress.advance(call);
+    close(call.node, now + 1);
+    for (const RowGraph::Edge& input : graph.inputs(call.node)) {
+      if (input.node >= first) close(input.node, now + 1);
+    }
+  }
+  return busy;
+}
+
+bool busy_together(const std::vector<RowRange>& a, const std::vector<RowRange>& b) {
+  for (std::size_t i = 0, j = 0; i < a.size() && j < b.size();) {
+    if (a[i].begin < b[j].end && b[j].begin < a[i].end) return true;
+    if (a[i].end <= b[j].end) {
+      ++i;
+    } else {
+      ++j;
+    }
+  }
+  return false;
+}
+
 std::int64_t diagonal_distance(const RowGraph& graph, NodeId first, NodeId last,
                                const std::vector<RowCall>& schedule, std::pair<NodeId, NodeId> from_to) {
   const auto [from, to] = from_to;

@@ -137,6 +137,14 @@ class RowProgress {
 std::vector<std::int32_t> ring_rows(const RowGraph& graph, NodeId first, NodeId last,
                                     const std::vector<RowCall>& schedule);
 
+// For each node of the group the stretches of the schedule, [begin, end) by number of the call, during which
+// rows of it are written, kept or read. Line buffers of one group that are never busy together may share
+// bytes: a row that the next call consumes leaves its place to others. Nodes that are read outside are busy
+// to the end.
+std::vector<std::vector<RowRange>> busy_calls(const RowGraph& graph, NodeId first, NodeId last,
+                                              const std::vector<RowCall>& schedule);
+bool busy_together(const std::vector<RowRange>& a, const std::vector<RowRange>& b);
+
 // The safe distance of a group's whole output `to` below its whole input `from`, which nobody reads later:
 // with offset(to) + distance <= offset(from), no row of `to` is written where a row of `from` lies that is
 // read by the same call or a later one. In bytes; at most the bytes of `to`, negative where `to` may even

@@ -149,11 +149,23 @@ class PlanVerification {
     return id;
   }
 
-  // `later` may lie over `earlier` when it is the same value, replaces it element by element, or follows it
-  // row by row at a safe distance.
+  // Two line buffers of one group may share bytes when no call finds rows in both.
+  bool take_turns(const Extent& a, const Extent& b) const {
+    const Step& step = step_with(a.node);
+    const bool rings = plan_.placement(a.node).ring_rows > 0 && plan_.placement(b.node).ring_rows > 0;
+    if (!rings || step_of(a.node) != step_of(b.node)) return false;
+    const NodeId first = step.nodes.front(), last = step.nodes.back();
+    const auto busy = busy_calls(rows_, first, last, row_schedule(rows_, first, last));
+    return !busy_together(busy[static_cast<std::size_t>(a.node - first)],
+                          busy[static_cast<std::size_t>(b.node - first)]);
+  }
+
+  // `later` may lie over `earlier` when it is the same value, takes turns with it, replaces it element by
+  // element, or follows it row by row at a safe distance.
   bool may_share(const Extent& earlier, const Extent& later) const {
     if (earlier.sums || later.sums) return false;
     if (bytes_of(earlier.node) == bytes_of(later.node)) return earlier.offset == later.offset;
+    if (take_turns(earlier, later)) return true;
     const Step& step = step_with(later.node);
     if (earlier.last_step != later.first_step || earlier.first_step == later.first_step) return false;
     if (step.nodes.size() == 1 && in_place(plan_, lowered_, later.node, earlier.node)) return true;
