@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "blocks/foundation/error.h"
 #include "cost-models/count.h"
 #include "exporters/runtime/mcufit_runtime.h"
@@ -99,6 +101,68 @@ std::set<std::string, std::less<>> kernels_of(const Graph& lowered) {
     if (const auto kernel = kernel_of(node)) kernels.emplace(*kernel);
   }
   return kernels;
+}
+
+namespace {
+
+bool sums_rows(const MemoryPlan& plan, NodeId id) { return plan.placement(id).scratch_bytes > 0; }
+
+bool is_mean(const Graph& lowered, NodeId id) { return std::holds_alternative<Mean>(lowered.node(id).op); }
+
+// Inputs that are made in the same step.
+std::int64_t inputs_inside(const Graph& lowered, const Step& step) {
+  std::int64_t count = 0;
+  for (const NodeId id : step.nodes) {
+    const auto& inputs = lowered.node(id).inputs;
+    count += std::count_if(inputs.begin(), inputs.end(), [&](NodeId from) { return from >= step.nodes[0]; });
+  }
+  return count;
+}
+
+}  // namespace
+
+NodeLayout node_layout(const Graph& lowered, const MemoryPlan& plan, NodeId id) {
+  NodeLayout layout = node_layout(lowered, id);
+  if (sums_rows(plan, id))
+    layout.step_bytes =
+        is_mean(lowered, id) ? MCUFIT_MEAN_ROWS_S8_STEP_BYTES : MCUFIT_AVERAGE_POOL2D_ROWS_S8_STEP_BYTES;
+  return layout;
+}
+
+std::optional<std::string_view> kernel_of(const Graph& lowered, const MemoryPlan& plan, NodeId id) {
+  if (!sums_rows(plan, id)) return kernel_of(lowered.node(id));
+  return is_mean(lowered, id) ? "mean_rows_s8" : "average_pool2d_rows_s8";
+}
+
+std::set<std::string, std::less<>> kernels_of(const Graph& lowered, const MemoryPlan& plan) {
+  std::set<std::string, std::less<>> kernels;
+  for (NodeId id = 0; id < lowered.size(); ++id) {
+    if (const auto kernel = kernel_of(lowered, plan, id)) kernels.emplace(*kernel);
+  }
+  if (has_row_steps(plan)) kernels.emplace(kRowOrder);
+  return kernels;
+}
+
+bool has_row_steps(const MemoryPlan& plan) { return longest_row_step(plan) > 0; }
+
+std::int64_t row_table_bytes(const Graph& lowered, const MemoryPlan& plan) {
+  if (!has_row_steps(plan)) return 0;
+  std::int64_t needs = 0;
+  for (const Step& step : plan.steps) needs += step.by_rows ? inputs_inside(lowered, step) : 0;
+  const std::int64_t calls = std::ssize(called_nodes(lowered)) + 1;  // an end
+  return calls * MCUFIT_ROW_CALL_BYTES + std::max<std::int64_t>(needs, 1) * MCUFIT_ROW_NEED_BYTES;
+}
+
+std::int64_t longest_row_step(const MemoryPlan& plan) {
+  std::int64_t longest = 0;
+  for (const Step& step : plan.steps) {
+    if (step.by_rows) longest = std::max(longest, std::ssize(step.nodes));
+  }
+  return longest;
+}
+
+std::int64_t row_progress_bytes(const MemoryPlan& plan) {
+  return longest_row_step(plan) * MCUFIT_ROW_PROGRESS_BYTES;
 }
 
 }  // namespace mcufit

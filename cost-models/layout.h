@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "blocks/graph.h"
+#include "cost-models/plan.h"
 
 namespace mcufit {
 
@@ -33,10 +34,32 @@ NodeLayout node_layout(const Graph& lowered, NodeId id);
 // Error(input) naming op and node where the runtime has none yet.
 std::optional<std::string_view> kernel_of(const Node& node);
 
+// With what a plan changes: a mean or an average that its group feeds with rows has a kernel of its own.
+NodeLayout node_layout(const Graph& lowered, const MemoryPlan& plan, NodeId id);
+std::optional<std::string_view> kernel_of(const Graph& lowered, const MemoryPlan& plan, NodeId id);
+
 // The nodes of a lowered graph that a kernel executes, in order.
 std::vector<NodeId> called_nodes(const Graph& lowered);
 
 // Every kernel that a lowered graph needs.
 std::set<std::string, std::less<>> kernels_of(const Graph& lowered);
+
+// The function of the runtime that orders the calls of groups.
+inline constexpr std::string_view kRowOrder = "row_order";
+
+// With what the plan changes; kRowOrder among them where a step runs by rows.
+std::set<std::string, std::less<>> kernels_of(const Graph& lowered, const MemoryPlan& plan);
+
+// True when a step runs by rows.
+bool has_row_steps(const MemoryPlan& plan);
+
+// The constants by which a package's groups run; 0 without groups. They count as step bytes.
+std::int64_t row_table_bytes(const Graph& lowered, const MemoryPlan& plan);
+
+// The calls of the longest step that runs by rows; 0 without one.
+std::int64_t longest_row_step(const MemoryPlan& plan);
+
+// What a package has in RAM beside the arena: how far each call of a group is.
+std::int64_t row_progress_bytes(const MemoryPlan& plan);
 
 }  // namespace mcufit

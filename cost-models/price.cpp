@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
@@ -50,6 +51,7 @@ CodeSizes read_code_sizes(ObjectReader& reader) {
   s.invoke_base_bytes = bytes(reader, "invoke_base_bytes", "the invoke function without calls");
   s.invoke_step_bytes = bytes(reader, "invoke_step_bytes", "each call in it");
   s.invoke_stack_bytes = bytes(reader, "invoke_stack_bytes", "its own stack frame");
+  s.invoke_rows_stack_bytes = bytes(reader, "invoke_rows_stack_bytes", "the same of a model with groups");
   s.accessor_bytes = bytes(reader, "accessor_bytes", "the functions that return input and output");
   return s;
 }
@@ -71,6 +73,7 @@ nlohmann::json to_json(const CodeSizes& s) {
           {"invoke_base_bytes", s.invoke_base_bytes},
           {"invoke_step_bytes", s.invoke_step_bytes},
           {"invoke_stack_bytes", s.invoke_stack_bytes},
+          {"invoke_rows_stack_bytes", s.invoke_rows_stack_bytes},
           {"accessor_bytes", s.accessor_bytes}};
 }
 
@@ -98,27 +101,33 @@ CodeCost price_code(const std::set<std::string, std::less<>>& kernels, std::int6
     library.insert(k.library.begin(), k.library.end());
   }
   for (const auto& [member, bytes] : library) cost.code_bytes += bytes;
-  cost.stack_bytes += sizes.invoke_stack_bytes;
+  cost.stack_bytes += kernels.contains(kRowOrder) ? sizes.invoke_rows_stack_bytes : sizes.invoke_stack_bytes;
   return cost;
 }
 
 Cost price(const Graph& lowered, const CodeSizesForTarget& code, const TargetLaw* law) {
+  return price(lowered, code, plan(lowered), law);
+}
+
+Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan, const TargetLaw* law) {
   Cost cost;
   cost.code_estimated = code.estimated;
   for (NodeId id = 0; id < lowered.size(); ++id) {
-    const NodeLayout layout = node_layout(lowered, id);
+    const NodeLayout layout = node_layout(lowered, plan, id);
     cost.macs += count_macs(lowered, id);
     cost.flash.weights_bytes += layout.filter_bytes;
     cost.flash.bias_bytes += layout.bias_bytes;
     cost.flash.table_bytes += layout.table_bytes;
     cost.flash.step_bytes += layout.step_bytes;
   }
+  cost.flash.step_bytes += row_table_bytes(lowered, plan);
   const auto calls = static_cast<std::int64_t>(called_nodes(lowered).size());
-  const CodeCost priced = price_code(kernels_of(lowered), calls, code.sizes);
+  const CodeCost priced = price_code(kernels_of(lowered, plan), calls, code.sizes);
   cost.flash.code_bytes = priced.code_bytes;
-  cost.plan = plan(lowered);
-  cost.ram.arena_bytes = cost.plan.arena_bytes;
-  cost.ram.stack_bytes = priced.stack_bytes;
+  cost.ram = {.arena_bytes = plan.arena_bytes,
+              .data_bss_bytes = row_progress_bytes(plan),
+              .stack_bytes = priced.stack_bytes};
+  cost.plan = std::move(plan);
   if (law != nullptr) cost.speed = estimate_speed(lowered, *law);
   return cost;
 }

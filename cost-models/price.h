@@ -37,7 +37,8 @@ struct CodeSizes {
   std::int64_t invoke_base_bytes = 0;                      // <model>_invoke() of a model without steps
   std::int64_t invoke_step_bytes = 0;                      // and each of its calls, literal included
   std::int64_t invoke_stack_bytes = 0;
-  std::int64_t accessor_bytes = 0;  // <model>_input() and <model>_output() together
+  std::int64_t invoke_rows_stack_bytes = 0;  // of a model with groups that run row by row
+  std::int64_t accessor_bytes = 0;           // <model>_input() and <model>_output() together
 };
 
 CodeSizes read_code_sizes(ObjectReader& reader);
@@ -67,7 +68,7 @@ struct FlashLedger {
 // RAM by owner, in bytes. Input and output lie in the arena.
 struct RamLedger {
   std::int64_t arena_bytes = 0;
-  std::int64_t data_bss_bytes = 0;  // the runtime's own; it has none
+  std::int64_t data_bss_bytes = 0;  // how far the calls of a group are; else the runtime has none
   std::int64_t stack_bytes = 0;
 
   std::int64_t total() const { return arena_bytes + data_bss_bytes + stack_bytes; }
@@ -84,8 +85,10 @@ struct Cost {
   MemoryPlan plan;
 };
 
-// `law`, which may be null, adds the speed.
+// With plan(lowered), or that plan. `law`, which may be null, adds the speed.
 Cost price(const Graph& lowered, const CodeSizesForTarget& code, const TargetLaw* law = nullptr);
+Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan,
+           const TargetLaw* law = nullptr);
 
 // Code of a model with these kernels and so many calls, and its stack.
 struct CodeCost {

@@ -12,6 +12,7 @@
 #include "exporters/c_steps.h"
 #include "exporters/c_text.h"
 #include "exporters/embedded_files.h"
+#include "exporters/row_tables.h"
 
 namespace mcufit {
 namespace {
@@ -80,10 +81,19 @@ std::string kernel_macro(const std::string& name, std::string_view kernel) {
   return upper(name) + "_" + upper(kernel);
 }
 
+// The kernels that calls name: all but the one that orders calls.
+std::vector<std::string> called_kernels(const Graph& graph, const MemoryPlan& plan) {
+  std::vector<std::string> called;
+  for (const std::string& kernel : kernels_of(graph, plan)) {
+    if (kernel != kRowOrder) called.push_back(kernel);
+  }
+  return called;
+}
+
 std::string steps_header(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
   std::string kernels;
   int number = 0;
-  for (const std::string& kernel : kernels_of(graph.graph))
+  for (const std::string& kernel : called_kernels(graph.graph, plan))
     kernels += fmt::format("#define {} {}\n", kernel_macro(name, kernel), ++number);
   const NodeId nodes = graph.graph.size();
   const std::string macros = fmt::format(
@@ -98,43 +108,134 @@ std::string steps_header(const QuantizedGraph& graph, const MemoryPlan& plan, co
       "/* A kernel, its constants, and the outputs [0, end) that it computes: rows, or a fully-connected "
       "layer's\n"
       "   elements. */\n"
-      "typedef struct {{\n  const void *step;\n  int16_t end;\n  uint8_t kernel;\n}} {0}_call;\n\n"
+      "typedef struct {{\n  const void *step;\n  int16_t end;\n  uint8_t kernel;\n"
+      "  uint8_t group; /* where a group of calls starts that run row by row: how many there are; else 0 */\n"
+      "}} {0}_call;\n\n"
       "/* In order of execution; one without a kernel ends them. */\n"
       "extern const {0}_call {0}_calls[{1}_CALLS + 1];\n\n"
-      "/* Runs the calls from `call` on, up to `end` or, where that is null, to the last. */\n"
+      "/* Runs the calls from `call` on, up to `end` or, where that is null, to the last. Groups run whole. "
+      "*/\n"
       "void {0}_run(const {0}_call *call, const {0}_call *end, int8_t *arena);\n",
       name, upper(name));
   return guarded(name + "_steps", macros + extern_c(declarations));
 }
 
 // Each kernel has a function that runs the calls of this kernel and leaves the others alone, so that each
-// kernel adds the same bytes to <name>_run(), whichever others there are.
+// kernel adds the same bytes to <name>_dispatch(), whichever others there are. A fully-connected layer counts
+// outputs and is one row, so it always runs whole.
 std::string adapter(const std::string& name, std::string_view kernel) {
+  const bool whole = kernel == "fully_connected_s8";
   return fmt::format(
-      "static MCUFIT_VERBATIM void {0}(const {1}_call *call, int8_t *arena) {{\n"
-      "  if (call->kernel == {2}) mcufit_{3}(call->step, arena, 0, call->end);\n}}\n\n",
-      adapter_name(name, kernel), name, kernel_macro(name, kernel), kernel);
+      "static MCUFIT_VERBATIM void {0}(const {1}_call *call, const call_rows *rows) {{\n"
+      "  if (call->kernel == {2}) mcufit_{3}(call->step, rows->arena, {4});\n}}\n\n",
+      adapter_name(name, kernel), name, kernel_macro(name, kernel), kernel,
+      whole ? "0, call->end" : "rows->first, rows->end == 0 ? call->end : rows->end");
+}
+
+constexpr std::string_view kRunWhole =
+    R"(void {0}_run(const {0}_call *call, const {0}_call *end, int8_t *arena) {{
+  const call_rows whole = {{arena, 0, 0}};
+  {0}_dispatch(call, end, &whole);
+}}
+)";
+
+constexpr std::string_view kRunRows = R"(/* How far each call of the group that runs is. */
+static mcufit_row_progress {0}_progress[{1}];
+
+/* Runs `group` until number `goal` of it has made all rows that are kept of it. */
+static MCUFIT_VERBATIM void {0}_run_rows(const {0}_call *group, int16_t goal, int8_t *arena) {{
+  const mcufit_row_call *calls = {0}_row_calls + (group - {0}_calls);
+  call_rows rows;
+  int16_t at = goal;
+  rows.arena = arena;
+  while ({0}_progress[goal].done < calls[goal].kept) {{
+    mcufit_row_progress *progress;
+    at = mcufit_row_order(calls, {0}_row_needs, {0}_progress, at);
+    progress = {0}_progress + at;
+    rows.first = progress->done;
+    rows.end = ++progress->done;
+    {0}_dispatch(group + at, group + at + 1, &rows);
+    if (at != goal) at = progress->asker;
+  }}
+}}
+
+/* The last call's output first: it drives the others. */
+static MCUFIT_VERBATIM void {0}_run_group(const {0}_call *group, int8_t *arena) {{
+  int16_t goal;
+  for (goal = 0; goal < group->group; ++goal) {0}_progress[goal].done = 0;
+  {0}_run_rows(group, (int16_t)(group->group - 1), arena);
+  for (goal = 0; goal < group->group; ++goal) {0}_run_rows(group, goal, arena);
+}}
+
+void {0}_run(const {0}_call *call, const {0}_call *end, int8_t *arena) {{
+  const call_rows whole = {{arena, 0, 0}};
+  for (; call != end && call->kernel != 0; ++call) {{
+    if (call->group == 0) {{
+      {0}_dispatch(call, call + 1, &whole);
+    }} else {{
+      {0}_run_group(call, arena);
+      call += call->group - 1;
+    }}
+  }}
+}}
+)";
+
+// The constants by which groups run.
+std::string row_tables_text(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
+  const RowTables tables = row_tables(graph, plan);
+  std::string calls, needs;
+  for (const mcufit_row_call& call : tables.calls)
+    calls += fmt::format("    {{{}, {}}},\n", call.first_need, call.kept);
+  for (std::size_t i = 0; i < tables.needs.size(); ++i) {
+    const mcufit_row_need& need = tables.needs[i];
+    const auto resize = tables.resizes[i];
+    needs += fmt::format("    {{{}, {}, {}, {}, {}}},\n", need.from, need.stride, need.reach, need.most,
+                         resize ? fmt::format("{}_n{}_rows", name, *resize) : "0");
+  }
+  return fmt::format(
+      "static const mcufit_row_call {0}_row_calls[{1}] = {{\n{2}}};\n\n"
+      "static const mcufit_row_need {0}_row_needs[{3}] = {{\n{4}}};\n\n",
+      name, tables.calls.size(), calls, tables.needs.size(), needs);
+}
+
+// The steps' constants and the list of calls.
+std::string calls_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
+  std::string steps, calls;
+  for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
+    for (const NodeId id : step.nodes) {
+      const StepText text = step_text(graph, plan, id, name);
+      const std::size_t group = step.by_rows && id == step.nodes.front() ? step.nodes.size() : 0;
+      steps += text.step + "\n";
+      calls += fmt::format("    {{&{}_step{}, {}, {}, {}}}, /* {} */\n", name, id, text.end,
+                           kernel_macro(name, text.kernel), group, c_comment(graph.graph.node(id).name));
+    }
+  }
+  return fmt::format("{0}const {1}_call {1}_calls[{2}_CALLS + 1] = {{\n{3}    {{0, 0, 0, 0}}}};\n\n", steps,
+                     name, upper(name), calls);
+}
+
+// By rows where the plan asks for it; packages without groups have nothing of it.
+std::string run_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
+  if (!has_row_steps(plan)) return fmt::format(kRunWhole, name);
+  return row_tables_text(graph, plan, name) + fmt::format(kRunRows, name, longest_row_step(plan));
 }
 
 std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
-  std::string steps, calls, adapters, dispatch;
-  for (const NodeId id : called_nodes(graph.graph)) {
-    const StepText text = step_text(graph, plan, id, name);
-    steps += text.step + "\n";
-    calls += fmt::format("    {{&{}_step{}, {}, {}}}, /* {} */\n", name, id, text.end,
-                         kernel_macro(name, text.kernel), c_comment(graph.graph.node(id).name));
-  }
-  for (const std::string& kernel : kernels_of(graph.graph)) {
+  std::string adapters, dispatch;
+  for (const std::string& kernel : called_kernels(graph.graph, plan)) {
     adapters += adapter(name, kernel);
-    dispatch += fmt::format("    {}(call, arena);\n", adapter_name(name, kernel));
+    dispatch += fmt::format("    {}(call, rows);\n", adapter_name(name, kernel));
   }
   return fmt::format(
       "{0}#include \"{1}_steps.h\"\n\n#include \"{1}_weights.h\"\n#include \"mcufit_runtime.h\"\n\n"
-      "{2}const {1}_call {1}_calls[{5}_CALLS + 1] = {{\n{4}    {{0, 0, 0}}}};\n\n{3}"
+      "{2}"
+      "/* What calls compute: rows [first, end), or all where `end` is 0. */\n"
+      "typedef struct {{\n  int8_t *arena;\n  int16_t first, end;\n}} call_rows;\n\n{3}"
       "/* No pointer to a function is read from data: what can run is what is written here. */\n"
-      "void {1}_run(const {1}_call *call, const {1}_call *end, int8_t *arena) {{\n"
-      "  for (; call != end && call->kernel != 0; ++call) {{\n{6}  }}\n}}\n",
-      kCLicense, name, steps, adapters, calls, upper(name), dispatch);
+      "static MCUFIT_VERBATIM void {1}_dispatch(const {1}_call *call, const {1}_call *end,\n"
+      "                                         const call_rows *rows) {{\n"
+      "  for (; call != end && call->kernel != 0; ++call) {{\n{4}  }}\n}}\n\n{5}",
+      kCLicense, name, calls_source(graph, plan, name), adapters, dispatch, run_source(graph, plan, name));
 }
 
 void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name,
@@ -175,11 +276,11 @@ std::string kernel_source(const std::string& kernel) {
   return fmt::format("{}#include \"mcufit_isa.h\"\n\n{}#else\n{}#endif\n", kCLicense, variants, portable);
 }
 
-void add_runtime(const QuantizedGraph& graph, PackageFiles& files) {
+void add_runtime(const QuantizedGraph& graph, const MemoryPlan& plan, PackageFiles& files) {
   for (const EmbeddedFile& file : runtime_files()) {
     if (file.name.ends_with(".h")) files.emplace(file.name, file.content);
   }
-  for (const std::string& kernel : kernels_of(graph.graph))
+  for (const std::string& kernel : kernels_of(graph.graph, plan))
     files.emplace(fmt::format("mcufit_{}.c", kernel), kernel_source(kernel));
 }
 
@@ -219,7 +320,7 @@ PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const P
   files[request.name + "_steps.c"] = steps_source(graph, plan, request.name);
   add_weights(graph, plan, request.name, files);
   add_self_test(graph, plan, request, files);
-  add_runtime(graph, files);
+  add_runtime(graph, plan, files);
   return files;
 }
 

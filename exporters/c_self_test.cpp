@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include "blocks/foundation/error.h"
-#include "cost-models/layout.h"
 #include "exporters/c_steps.h"
 #include "exporters/c_text.h"
 #include "exporters/checksums.h"
+#include "exporters/row_tables.h"
 
 namespace mcufit {
 namespace {
@@ -31,27 +31,30 @@ std::string vectors(std::string_view what, const std::vector<TestVector>& tests,
   return text + "};\n\n";
 }
 
-std::string checksums(const QuantizedGraph& graph, const PackageRequest& request) {
-  std::string text =
-      fmt::format("static const uint32_t checksums[VECTORS][{}_CALLS] = {{\n", upper(request.name));
+// Of the last output of each step: what runs row by row inside of one need not be there afterwards.
+std::string checksums(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request) {
+  std::string text = "static const uint32_t checksums[VECTORS][STEPS] = {\n";
   for (const TestVector& test : request.self_test) {
+    const std::vector<std::uint32_t> sums = node_checksums(graph, test.input).steps;
+    std::size_t call = 0;
     text += "    {\n";
-    for (const std::uint32_t sum : node_checksums(graph, test.input).steps)
-      text += fmt::format("        {:#010x}U,\n", sum);
+    for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
+      call += step.nodes.size();
+      text += fmt::format("        {:#010x}U,\n", sums[call - 1]);
+    }
     text += "    },\n";
   }
   return text + "};\n\n";
 }
 
-std::string places(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
-  std::string text = fmt::format(
-      "/* Where each call's output lies in the arena. */\n"
-      "static const struct {{\n  int32_t offset, bytes;\n}} places[{}_CALLS] = {{\n",
-      upper(name));
-  for (const NodeId id : called_nodes(graph.graph)) {
-    const Node& node = graph.graph.node(id);
-    text += fmt::format("    {{{}, {}}}, /* {} */\n", plan.placement(id).offset, node.shape.elements(),
-                        c_comment(node.name));
+std::string places(const QuantizedGraph& graph, const MemoryPlan& plan) {
+  std::string text =
+      "/* The calls of each step and where its last output lies in the arena. */\n"
+      "static const struct {\n  int32_t offset, bytes;\n  int calls;\n} places[STEPS] = {\n";
+  for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
+    const Node& node = graph.graph.node(step.nodes.back());
+    text += fmt::format("    {{{}, {}, {}}}, /* {} */\n", plan.placement(step.nodes.back()).offset,
+                        node.shape.elements(), step.nodes.size(), c_comment(node.name));
   }
   return text + "};\n\n";
 }
@@ -63,10 +66,9 @@ std::string header(const std::string& name) {
           "/* Runs golden vectors of the reference interpreter; returns how many give other bytes: 0 is "
           "success. */\n"
           "int {0}_selftest(void);\n\n"
-          "/* Runs them call by call; returns the place in {0}_calls of the first whose output differs, or "
-          "-1 "
-          "where\n"
-          "   none does. */\n"
+          "/* Runs them step by step, a group of calls that run row by row is one; returns the place in "
+          "{0}_calls of the\n"
+          "   last call of the first whose output differs, or -1 where none does. */\n"
           "int {0}_selftest_call(void);\n",
           name)));
 }
@@ -107,12 +109,15 @@ static uint32_t crc32_of(const int8_t *bytes, int32_t count) {{
 
 int {0}_selftest_call(void) {{
   int8_t *const arena = {0}_input() - {1}_INPUT_OFFSET;
-  int vector, call;
+  int vector, step;
   for (vector = 0; vector < VECTORS; ++vector) {{
+    const {0}_call *call = {0}_calls;
     load(vector);
-    for (call = 0; call < {1}_CALLS; ++call) {{
-      {0}_run({0}_calls + call, {0}_calls + call + 1, arena);
-      if (crc32_of(arena + places[call].offset, places[call].bytes) != checksums[vector][call]) return call;
+    for (step = 0; step < STEPS; ++step) {{
+      {0}_run(call, call + places[step].calls, arena);
+      call += places[step].calls;
+      if (crc32_of(arena + places[step].offset, places[step].bytes) != checksums[vector][step])
+        return (int)(call - {0}_calls) - 1;
     }}
   }}
   return -1;
@@ -127,15 +132,15 @@ void add_self_test(const QuantizedGraph& graph, const MemoryPlan& plan, const Pa
   if (request.self_test.empty()) return;
   const std::string& name = request.name;
   files[name + "_selftest.h"] = header(name);
-  files[name + "_selftest.c"] = fmt::format(
-                                    "{0}#include \"{1}_selftest.h\"\n\n#include \"{1}.h\"\n#include "
-                                    "\"{1}_steps.h\"\n#include \"mcufit_runtime.h\"\n\n"
-                                    "#define VECTORS {2}\n\n",
-                                    kCLicense, name, request.self_test.size()) +
-                                vectors("inputs", request.self_test, &TestVector::input) +
-                                vectors("outputs", request.self_test, &TestVector::output) +
-                                checksums(graph, request) + places(graph, plan, name) +
-                                fmt::format(kFunctions, name, upper(name));
+  files[name + "_selftest.c"] =
+      fmt::format(
+          "{0}#include \"{1}_selftest.h\"\n\n#include \"{1}.h\"\n#include "
+          "\"{1}_steps.h\"\n#include \"mcufit_runtime.h\"\n\n"
+          "#define VECTORS {2}\n#define STEPS {3}\n\n",
+          kCLicense, name, request.self_test.size(), executed_steps(graph.graph, plan).size()) +
+      vectors("inputs", request.self_test, &TestVector::input) +
+      vectors("outputs", request.self_test, &TestVector::output) + checksums(graph, plan, request) +
+      places(graph, plan) + fmt::format(kFunctions, name, upper(name));
 }
 
 }  // namespace mcufit

@@ -121,6 +121,17 @@ std::string text_of(const mcufit_mean_s8_step& s) {
       s.offset, s.output_zero_point, s.shift);
 }
 
+// A step inside of another one.
+std::string nested(std::string_view fields) { return fmt::format("    .whole = {{\n{}}},\n", fields); }
+
+std::string text_of(const mcufit_mean_rows_s8_step& s) {
+  return fmt::format("{}    .sums = {}", nested(text_of(s.whole)), s.sums);
+}
+
+std::string text_of(const mcufit_average_pool2d_rows_s8_step& s) {
+  return fmt::format("{}    .sums = {}", nested(text_of(s.whole)), s.sums);
+}
+
 std::string text_of(const mcufit_concatenation_s8_step& s, std::string_view step) {
   return fmt::format("    .output = {},\n    .parts = {}_parts, .count = {}", text_of(s.output), step,
                      s.count);
@@ -217,6 +228,12 @@ Body body_of(const RuntimeStep& step, std::string_view node, std::string_view na
           [&](const MeanStep& s) {
             return Body{"mcufit_mean_s8_step", text_of(s.fields)};
           },
+          [&](const MeanRowsStep& s) {
+            return Body{"mcufit_mean_rows_s8_step", text_of(s.fields)};
+          },
+          [&](const AveragePool2dRowsStep& s) {
+            return Body{"mcufit_average_pool2d_rows_s8_step", text_of(s.fields)};
+          },
           [&](const ConcatenationStep& s) {
             return Body{
                 "mcufit_concatenation_s8_step", text_of(s.fields, name), {}, parts_text(s.parts, name)};
@@ -263,7 +280,7 @@ StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId i
   const std::string name = fmt::format("{}_step{}", package, id);
   const Body body = body_of(step, node, name);
   StepText text;
-  text.kernel = kernel_of(graph.graph.node(id)).value();
+  text.kernel = kernel_of(graph.graph, plan, id).value();
   text.end = std::visit([](const auto& s) { return int{s.end}; }, step);
   const std::string title = fmt::format("/* {} */\n", c_comment(graph.graph.node(id).name));
   text.step =

@@ -48,10 +48,13 @@ json steps(const QuantizedGraph& graph, const MemoryPlan& plan, const std::strin
   json list = json::array();
   for (const NodeId id : called_nodes(graph.graph)) {
     const Node& node = graph.graph.node(id);
+    const auto plan_step = static_cast<std::size_t>(plan.placement(id).first_step);
     list.push_back({{"node", id},
+                    {"plan_step", plan_step},
+                    {"by_rows", plan.steps[plan_step].by_rows},
                     {"name", node.name},
                     {"op", op_name(node.op)},
-                    {"kernel", kernel_of(node).value()},
+                    {"kernel", kernel_of(graph.graph, plan, id).value()},
                     {"symbol", fmt::format("{}_step{}", name, id)},
                     {"shape", {node.shape.height, node.shape.width, node.shape.channels}},
                     {"macs", count_macs(graph.graph, id)},
@@ -142,6 +145,8 @@ TensorPlace read_tensor(ObjectReader& r) {
 ManifestStep read_step(ObjectReader& r) {
   ManifestStep step;
   step.node = static_cast<NodeId>(r.integer("node", {1, 1 << 20}, "number in the network"));
+  step.plan_step = static_cast<std::int32_t>(r.integer("plan_step", {0, 1 << 20}, "number in the plan"));
+  step.by_rows = r.boolean("by_rows", "runs row by row with the others of its step");
   step.name = r.string("name", "the node's name");
   step.op = r.string("op", "what it computes");
   step.kernel = r.string("kernel", "the runtime's kernel");
@@ -223,6 +228,24 @@ std::string emit_manifest(const PackageFiles& files, const QuantizedGraph& graph
       {"files", std::move(list)},
       {"provenance", request.provenance == nullptr ? json() : *request.provenance}};
   return manifest.dump(2) + "\n";
+}
+
+std::vector<ManifestGroup> executed_groups(const Manifest& manifest) {
+  std::vector<ManifestGroup> groups;
+  for (std::size_t i = 0; i < manifest.steps.size(); ++i) {
+    if (i == 0 || manifest.steps[i].plan_step != manifest.steps[i - 1].plan_step) groups.push_back({i, i});
+    groups.back().end = i + 1;
+  }
+  return groups;
+}
+
+std::set<std::string, std::less<>> kernels_of(const Manifest& manifest) {
+  std::set<std::string, std::less<>> kernels;
+  for (const ManifestStep& step : manifest.steps) {
+    kernels.insert(step.kernel);
+    if (step.by_rows) kernels.emplace(kRowOrder);
+  }
+  return kernels;
 }
 
 Manifest read_manifest(const fs::path& folder) {

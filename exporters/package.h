@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,8 @@ void write_package(const std::filesystem::path& folder, const QuantizedGraph& gr
 // One kernel call as manifest.json has it.
 struct ManifestStep {
   NodeId node = 0;
+  std::int32_t plan_step = 0;  // calls that run row by row together have the same
+  bool by_rows = false;
   std::string name;  // the node's: "stage1/expand"
   std::string op;
   std::string kernel;
@@ -71,6 +74,15 @@ struct Manifest {
   FlashLedger flash;
   RamLedger ram;
 };
+
+// The calls [begin, end) of a manifest that run together, a step of the plan.
+struct ManifestGroup {
+  std::size_t begin = 0, end = 0;
+};
+std::vector<ManifestGroup> executed_groups(const Manifest& manifest);
+
+// The kernels that a package has, kRowOrder among them.
+std::set<std::string, std::less<>> kernels_of(const Manifest& manifest);
 
 // Throws Error(input) when manifest.json is not one, a file it names is missing or its hash differs.
 Manifest read_manifest(const std::filesystem::path& folder);

@@ -41,11 +41,12 @@ std::int16_t extent(const Source& source, std::int64_t value) {
 
 mcufit_view view_of(const Source& source, NodeId id) {
   const Shape& shape = source.graph.graph.node(id).shape;
-  return {.offset = narrow<std::int32_t>(source, "an arena offset of", source.plan.placement(id).offset),
+  const Placement& place = source.plan.placement(id);
+  return {.offset = narrow<std::int32_t>(source, "an arena offset of", place.offset),
           .row_stride =
               narrow<std::int32_t>(source, "a row stride of", std::int64_t{shape.width} * shape.channels),
           .pixel_stride = extent(source, shape.channels),
-          .ring_rows = extent(source, shape.height)};
+          .ring_rows = extent(source, place.ring_rows > 0 ? place.ring_rows : shape.height)};
 }
 
 mcufit_window window_of(const Source& source, const Window& window) {
@@ -164,6 +165,26 @@ mcufit_mean_s8_step mean_of(const Source& source, const Mean& mean) {
           .offset = -source.input_quantization().zero_point * rows * columns,
           .output_zero_point = static_cast<std::int16_t>(source.quantized().output.zero_point),
           .shift = static_cast<std::int8_t>(f.shift)};
+}
+
+// Where the plan has the node's int32 sums.
+std::int32_t sums_of(const Source& source) {
+  return narrow<std::int32_t>(source, "an arena offset of", source.plan.placement(source.id).scratch_offset);
+}
+
+bool sums_rows(const Source& source) { return source.plan.placement(source.id).scratch_bytes > 0; }
+
+RuntimeStep mean_step(const Source& source, const Mean& mean) {
+  if (!sums_rows(source)) return MeanStep{mean_of(source, mean), extent(source, source.node().shape.height)};
+  return MeanRowsStep{{.whole = mean_of(source, mean), .sums = sums_of(source)},
+                      extent(source, source.input_shape().height)};
+}
+
+RuntimeStep average_pool_step(const Source& source, const AveragePool2d& pool) {
+  const mcufit_pool2d_s8_step whole = pool_of(source, pool.window, pool.activation);
+  if (!sums_rows(source)) return AveragePool2dStep{whole, extent(source, source.node().shape.height)};
+  return AveragePool2dRowsStep{{.whole = whole, .sums = sums_of(source)},
+                               extent(source, source.input_shape().height)};
 }
 
 // Each input begins where the one before it ends.
@@ -310,9 +331,7 @@ RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeI
                  [&](const Add& a) -> RuntimeStep {
                    return AddStep{add_of(source, a.activation), rows};
                  },
-                 [&](const AveragePool2d& p) -> RuntimeStep {
-                   return AveragePool2dStep{pool_of(source, p.window, p.activation), rows};
-                 },
+                 [&](const AveragePool2d& p) -> RuntimeStep { return average_pool_step(source, p); },
                  [&](const MaxPool2d& p) -> RuntimeStep {
                    return MaxPool2dStep{pool_of(source, p.window, p.activation), rows};
                  },
@@ -326,9 +345,7 @@ RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeI
                  [&](const Activate&) -> RuntimeStep {
                    return LookupStep{lookup_of(source), lookup_table(graph, id), rows};
                  },
-                 [&](const Mean& m) -> RuntimeStep {
-                   return MeanStep{mean_of(source, m), rows};
-                 },
+                 [&](const Mean& m) -> RuntimeStep { return mean_step(source, m); },
                  [&](const Concatenation& c) -> RuntimeStep {
                    return ConcatenationStep{concatenation_of(source), parts_of(source, c.axis), rows};
                  },
@@ -390,6 +407,10 @@ void run_step(const RuntimeStep& step, std::int8_t* arena, std::int16_t first, s
                    mcufit_lookup_s8(&fields, arena, first, end);
                  },
                  [&](const MeanStep& s) { mcufit_mean_s8(&s.fields, arena, first, end); },
+                 [&](const MeanRowsStep& s) { mcufit_mean_rows_s8(&s.fields, arena, first, end); },
+                 [&](const AveragePool2dRowsStep& s) {
+                   mcufit_average_pool2d_rows_s8(&s.fields, arena, first, end);
+                 },
                  [&](const ConcatenationStep& s) {
                    const auto fields = bound_fields(s);
                    mcufit_concatenation_s8(&fields, arena, first, end);

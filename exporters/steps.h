@@ -67,6 +67,15 @@ struct MeanStep {
   mcufit_mean_s8_step fields;
   std::int16_t end;  // output rows
 };
+// Running sums: [0, end) are rows of the input, in a group.
+struct MeanRowsStep {
+  mcufit_mean_rows_s8_step fields;
+  std::int16_t end;  // input rows
+};
+struct AveragePool2dRowsStep {
+  mcufit_average_pool2d_rows_s8_step fields;
+  std::int16_t end;  // input rows
+};
 struct ConcatenationStep {
   mcufit_concatenation_s8_step fields;
   std::vector<mcufit_concatenation_part> parts;
@@ -84,11 +93,12 @@ struct ResizeStep {
 
 using RuntimeStep = std::variant<Conv2dStep, DepthwiseConv2dStep, FullyConnectedStep, AddStep,
                                  AveragePool2dStep, MaxPool2dStep, SoftmaxStep, MulStep, LookupStep, MeanStep,
-                                 ConcatenationStep, PadStep, ResizeStep>;
+                                 MeanRowsStep, AveragePool2dRowsStep, ConcatenationStep, PadStep, ResizeStep>;
 
-// The step that executes node `id`, which is neither the input nor a reshape. This is the one derivation of
-// step fields: the C emitter prints what the host runs. Throws Error(input) naming the node when the runtime
-// has no kernel for it or a number does not fit its field.
+// The step that executes node `id`, which is neither the input nor a reshape: with the line buffers and
+// running sums that the plan gives it. This is the one derivation of step fields: the C emitter prints what
+// the host runs. Throws Error(input) naming the node when the runtime has no kernel for it or a number does
+// not fit its field.
 RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id);
 
 // The step with its pointers set into its own tables, for the host; valid while `step` lives where it is.

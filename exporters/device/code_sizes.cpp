@@ -10,6 +10,7 @@
 #include "blocks/foundation/text.h"
 #include "blocks/lower.h"
 #include "cost-models/layout.h"
+#include "cost-models/unshared_plan.h"
 #include "exporters/c_emitter.h"
 #include "exporters/device/call_graph.h"
 #include "exporters/device/compiler_library.h"
@@ -74,6 +75,22 @@ QuantizedGraph two_layers() {
   return with_zeros(b.finish());
 }
 
+// The steps of a plan that runs everything behind the input as one group.
+MemoryPlan one_group(const Graph& lowered) {
+  std::vector<Step> steps{{.nodes = {0}}, {.nodes = {}, .by_rows = true}};
+  for (NodeId id = 1; id < lowered.size(); ++id) steps[1].nodes.push_back(id);
+  return unshared_plan(lowered, std::move(steps));
+}
+
+// With what only groups have.
+QuantizedGraph sums() {
+  GraphBuilder b("code_sizes", {8, 8, 4});
+  const NodeId x = b.conv2d("conv", b.input(), 4, square_window(3, 1, 1));
+  const NodeId mean = b.mean("mean", x), average = b.global_average_pool("average_pool", x);
+  b.fully_connected("classifier", b.concatenation("both", {mean, average}, Axis::channels), 3);
+  return with_zeros(b.finish());
+}
+
 // Bytes of an object's sections, as `size -A` lists them.
 std::map<std::string, std::int64_t> sections_of(const Toolchain& toolchain, const std::string& object) {
   std::map<std::string, std::int64_t> sections;
@@ -110,10 +127,10 @@ struct Compiled {
   }
 };
 
-Compiled compile(const QuantizedGraph& graph, const Target& target, const Toolchain& toolchain,
-                 const CompilerLibrary& library) {
+Compiled compile(const QuantizedGraph& graph, MemoryPlan plan, const Target& target,
+                 const Toolchain& toolchain, const CompilerLibrary& library) {
   Cost cost;
-  cost.plan = plan(graph.graph);
+  cost.plan = std::move(plan);
   PackageRequest request;
   request.name = kName;
   request.target = target;
@@ -121,7 +138,7 @@ Compiled compile(const QuantizedGraph& graph, const Target& target, const Toolch
   write_package(package, graph, cost, request);
   Compiled compiled;
   compiled.steps = static_cast<std::int64_t>(called_nodes(graph.graph).size());
-  compiled.kernels = kernels_of(graph.graph);
+  compiled.kernels = kernels_of(graph.graph, cost.plan);
   for (const std::string& source : read_manifest(package).sources) {
     const std::string stem = source.substr(0, source.rfind('.'));
     const bool is_kernel = stem.starts_with("mcufit_");  // the same in every package, so once is enough
@@ -135,11 +152,13 @@ Compiled compile(const QuantizedGraph& graph, const Target& target, const Toolch
   return compiled;
 }
 
-// What <name>_run() has for each kernel: the call of its adapter.
+// What <name>_dispatch() has for each kernel: the call of its adapter.
 std::int64_t dispatch_bytes(const Compiled& base, const Compiled& one) {
   const std::string name(kName);
-  const auto run = [&](const Compiled& c) { return c.section(name + "_steps", ".text." + name + "_run"); };
-  return (run(base) - run(one)) / (std::ssize(base.kernels) - std::ssize(one.kernels));
+  const auto all = [&](const Compiled& c) {
+    return c.section(name + "_steps", ".text." + name + "_dispatch");
+  };
+  return (all(base) - all(one)) / (std::ssize(base.kernels) - std::ssize(one.kernels));
 }
 
 CodeSizes sizes_of(const Compiled& c, const Compiled& longer, std::int64_t dispatch) {
@@ -149,11 +168,13 @@ CodeSizes sizes_of(const Compiled& c, const Compiled& longer, std::int64_t dispa
   const std::int64_t list = c.section(name + "_steps", calls);
   sizes.invoke_step_bytes = (longer.section(name + "_steps", calls) - list) / (longer.steps - c.steps);
   sizes.invoke_base_bytes = c.section(name, ".text." + name + "_invoke") +
-                            c.section(name + "_steps", ".text." + name + "_run") -
+                            c.section(name + "_steps", ".text." + name + "_run") +
+                            c.section(name + "_steps", ".text." + name + "_dispatch") -
                             std::ssize(c.kernels) * dispatch + list - c.steps * sizes.invoke_step_bytes;
   sizes.accessor_bytes =
       c.section(name, ".text." + name + "_input") + c.section(name, ".text." + name + "_output");
-  sizes.invoke_stack_bytes = c.calls.frame_bytes(name + "_invoke") + c.calls.frame_bytes(name + "_run");
+  sizes.invoke_stack_bytes = c.calls.frame_bytes(name + "_invoke") + c.calls.frame_bytes(name + "_run") +
+                             c.calls.frame_bytes(fmt::format("{0}_steps.c:{0}_dispatch", name));
   return sizes;
 }
 
@@ -172,6 +193,25 @@ KernelCode kernel_code(const Compiled& c, std::string_view kernel, std::int64_t 
           .rodata_bytes = sum_of(sections, ".rodata"),
           .stack_bytes = c.calls.stack_bound(fmt::format("{}_steps.c:{}", name, adapter)),
           .library = std::move(members)};
+}
+
+// The order of calls counts with what the functions that run it have more than those of a package without
+// groups.
+void add_row_order(const Compiled& plain, const Compiled& rows, CodeSizes& sizes) {
+  const std::string name(kName), source = name + "_steps";
+  KernelCode code{.text_bytes = sum_of(rows.objects.at(fmt::format("mcufit_{}", kRowOrder)), ".text"),
+                  .rodata_bytes = 0,
+                  .stack_bytes = rows.calls.stack_bound(fmt::format("mcufit_{}", kRowOrder)),
+                  .library = {}};
+  sizes.invoke_rows_stack_bytes = sizes.invoke_stack_bytes - plain.calls.frame_bytes(name + "_run") +
+                                  rows.calls.frame_bytes(name + "_run");
+  for (const char* function : {"_run_rows", "_run_group"}) {
+    code.text_bytes += rows.section(source, ".text." + name + function);
+    sizes.invoke_rows_stack_bytes += rows.calls.frame_bytes(fmt::format("{}.c:{}{}", source, name, function));
+  }
+  code.text_bytes += rows.section(source, ".text." + name + "_run");
+  code.text_bytes -= plain.section(source, ".text." + name + "_run");
+  sizes.kernels[std::string(kRowOrder)] = std::move(code);
 }
 
 // What price() charges for it must be what the compiler made of it, or the law is wrong.
@@ -209,13 +249,20 @@ CodeSizes measure_code_sizes(const Target& target) {
   const Toolchain toolchain(device, target, scratch.path());
   const CompilerLibrary library(toolchain);
   const auto compiled = [&](const QuantizedGraph& graph) {
-    return compile(graph, target, toolchain, library);
+    return compile(graph, plan(graph.graph), target, toolchain, library);
+  };
+  const auto grouped = [&](const QuantizedGraph& graph) {
+    return compile(graph, one_group(graph.graph), target, toolchain, library);
   };
   const Compiled base = compiled(network(0));
   const std::int64_t dispatch = dispatch_bytes(base, compiled(one_layer()));
   CodeSizes sizes = sizes_of(base, compiled(network(1)), dispatch);
   for (const std::string& kernel : base.kernels)
     sizes.kernels[kernel] = kernel_code(base, kernel, dispatch, toolchain, library);
+  const Compiled rows = grouped(sums());
+  for (const char* kernel : {"average_pool2d_rows_s8", "mean_rows_s8"})
+    sizes.kernels[kernel] = kernel_code(rows, kernel, dispatch, toolchain, library);
+  add_row_order(base, rows, sizes);
   sizes.core = target.core;
   sizes.compiler = toolchain.compiler();
   sizes.flags = join(toolchain.flags(), " ");
@@ -223,6 +270,7 @@ CodeSizes measure_code_sizes(const Target& target) {
        {network(0), network(1), network(20), network(300), one_layer(), two_layers()}) {
     check_law(sizes, compiled(graph));
   }
+  for (const QuantizedGraph& graph : {network(0), two_layers(), sums()}) check_law(sizes, grouped(graph));
   return sizes;
 }
 

@@ -98,9 +98,11 @@ struct RunRequest {
 // did not answer as it should.
 DeviceReport validate(const RunRequest& request, std::span<const TestVector> samples);
 
-// One call of a package as a device ran it.
+// One call of a package as a device ran it, or a group of calls that runs row by row: then `step` is the last
+// of them, with the multiply-accumulates of all.
 struct LayerRun {
   ManifestStep step;
+  std::size_t last_call = 0;      // place in the manifest's steps
   std::int64_t instructions = 0;  // with its part of the loop over the calls
   std::vector<std::int8_t> output;
 };

@@ -76,11 +76,13 @@ std::string linker_script(const Manifest& manifest, const Target& limits, const 
       manifest.name, limits.name, memories(limits, device), kFirmwarePrefix, stack_bound);
 }
 
-// Where each call's output lies, as the firmware's initialisers.
+// Where each step's last output lies, and its calls, as the firmware's initialisers.
 std::string places(const Manifest& manifest) {
   std::string text;
-  for (const ManifestStep& step : manifest.steps)
-    text += fmt::format("{{{}, {}}}, ", step.offset, step.bytes);
+  for (const ManifestGroup& group : executed_groups(manifest)) {
+    const ManifestStep& last = manifest.steps[group.end - 1];
+    text += fmt::format("{{{}, {}, {}}}, ", last.offset, last.bytes, group.end - group.begin);
+  }
   return text;
 }
 
@@ -92,11 +94,11 @@ std::string glue(const Manifest& manifest, std::int64_t samples) {
       "#define MODEL_INPUT {0}_input\n#define MODEL_OUTPUT {0}_output\n#define MODEL_INVOKE {0}_invoke\n"
       "#define MODEL_INPUT_BYTES {1}U\n#define MODEL_OUTPUT_BYTES {2}U\n#define MODEL_SAMPLES {3}U\n"
       "#define MODEL_RUN {0}_run\n#define MODEL_CALL {0}_call\n#define MODEL_STEPS {0}_calls\n#define "
-      "MODEL_CALLS {6}U\n"
+      "MODEL_GROUPS {6}U\n"
       "#define MODEL_ARENA ({0}_input() - {7})\n#define MODEL_ARENA_BYTES {8}UL\n"
       "#define MODEL_PLACES {4}\n",
       manifest.name, manifest.input_bytes, manifest.output_bytes, samples, places(manifest), kFirmwareVersion,
-      manifest.steps.size(), manifest.input_offset, manifest.ram.arena_bytes);
+      executed_groups(manifest).size(), manifest.input_offset, manifest.ram.arena_bytes);
 }
 
 std::string stem_of(std::string_view file) { return std::string(file.substr(0, file.rfind('.'))); }

@@ -21,6 +21,15 @@ std::string_view text_of(std::span<const std::int8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+// A group is its last call, with the name of the first beside its own and the arithmetic of all.
+LayerRun layer_of(const Manifest& manifest, const ManifestGroup& group) {
+  LayerRun layer{manifest.steps[group.end - 1], group.end - 1, 0, {}};
+  for (std::size_t i = group.begin; i + 1 < group.end; ++i) layer.step.macs += manifest.steps[i].macs;
+  if (group.end - group.begin > 1)
+    layer.step.name = fmt::format("{} .. {}", manifest.steps[group.begin].name, layer.step.name);
+  return layer;
+}
+
 // Each call's count less what a run of any list costs: what is left is the call's own part of the loop.
 void take_counts(const Findings& findings, LayersReport& report) {
   const std::int64_t run = 2 * finding(findings, "idle_one") - finding(findings, "idle_two");
@@ -54,9 +63,9 @@ std::optional<LayerMismatch> compare(const LayersReport& report, const Quantized
 }
 
 std::optional<LayerMismatch> compare(const LayersReport& report, const NodeChecksums& checksums) {
-  for (std::size_t i = 0; i < report.layers.size(); ++i) {
-    const LayerRun& layer = report.layers[i];
-    if (crc32(layer.output) != checksums.steps[i]) return LayerMismatch{0, layer.step, std::nullopt, 0, 0};
+  for (const LayerRun& layer : report.layers) {
+    if (crc32(layer.output) != checksums.steps[layer.last_call])
+      return LayerMismatch{0, layer.step, std::nullopt, 0, 0};
   }
   return std::nullopt;
 }
@@ -96,7 +105,8 @@ LayersReport run_layers(const RunRequest& request, std::span<const std::int8_t> 
                       .core = device.name,
                       .counts = device.counts,
                       .layers = {}};
-  for (const ManifestStep& step : manifest.steps) report.layers.push_back({step, 0, {}});
+  for (const ManifestGroup& group : executed_groups(manifest))
+    report.layers.push_back(layer_of(manifest, group));
   take_counts(read_findings(folder / "layers.txt"), report);
   take_outputs(folder / "layers.bin", report);
   return report;

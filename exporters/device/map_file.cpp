@@ -122,6 +122,9 @@ class MapReader {
         if (section.ends_with(table)) return &sizes_.flash.table_bytes;
       }
     }
+    for (const char* table : {"row_calls", "row_needs"}) {
+      if (section == prefix + table) return &sizes_.flash.step_bytes;
+    }
     const std::string step = prefix + "step";
     const bool is_step = section.starts_with(step) && section.size() > step.size() &&
                          std::isdigit(static_cast<unsigned char>(section[step.size()])) != 0;

@@ -113,10 +113,8 @@ DeviceReport validate(const RunRequest& request, std::span<const TestVector> sam
 Prediction predict(const Manifest& manifest, const Device& device) {
   Prediction predicted{manifest.flash, manifest.ram, false};
   if (device.name == manifest.target.core || !device.has_memories()) return predicted;
-  std::set<std::string, std::less<>> kernels;
-  for (const ManifestStep& step : manifest.steps) kernels.insert(step.kernel);
   const CodeSizesForTarget table = load_code_sizes(device.limits_for(manifest.target));
-  const CodeCost code = price_code(kernels, std::ssize(manifest.steps), table.sizes);
+  const CodeCost code = price_code(kernels_of(manifest), std::ssize(manifest.steps), table.sizes);
   predicted.estimated = table.estimated;
   predicted.flash.code_bytes = code.code_bytes;
   predicted.ram.stack_bytes = code.stack_bytes;

@@ -37,7 +37,9 @@ extern "C" {
 #endif
 
 /* Keeps a function as it is written, so that its size does not depend on who calls it. */
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+#define MCUFIT_VERBATIM __attribute__((noipa))
+#elif defined(__GNUC__) && !defined(__clang__)
 #define MCUFIT_VERBATIM __attribute__((noinline, noclone))
 #else
 #define MCUFIT_VERBATIM MCUFIT_NOINLINE
@@ -179,6 +181,48 @@ typedef struct {
   int16_t output_width, channels;
 } mcufit_resize_nearest_neighbor_s8_step;
 
+/* The same means and averages over all rows of an input that arrives row by row: rows [first_row, end_row) of
+   the input are added up, the first row starts the sums and the last one writes the output. average_pool2d
+   without padding and with one output alone. */
+typedef struct {
+  mcufit_mean_s8_step whole;
+  int32_t sums; /* offset in the arena of int32 [output_width][channels] */
+} mcufit_mean_rows_s8_step;
+
+typedef struct {
+  mcufit_pool2d_s8_step whole;
+  int32_t sums; /* offset in the arena of int32 [channels] */
+} mcufit_average_pool2d_rows_s8_step;
+
+/* A group of calls can run row by row, so that no tensor inside of it exists whole. mcufit_row_order() says
+   which call is next; call number r of a place makes row r of its output, or of a sum takes row r of its
+   input. */
+
+/* Rows that a call needs of another one of its group: call r needs that so many were made there as
+   min(r * stride + reach, most), or with `sources` (a resize's rows) sources[r] + 1. */
+typedef struct {
+  int16_t from; /* place in the group */
+  int16_t stride, reach, most;
+  const int16_t *sources; /* in flash; null without */
+} mcufit_row_need;
+
+/* One place of a group. Its needs end where those of the next entry begin. */
+typedef struct {
+  int16_t first_need;
+  int16_t kept; /* rows that are made at last even where no call of the group needs them */
+} mcufit_row_call;
+
+/* How far a place is. */
+typedef struct {
+  int16_t done;  /* calls */
+  int16_t asker; /* the place for which it runs */
+} mcufit_row_progress;
+
+/* The place to call next so that `at` can be called, which is `at` itself when nothing lacks. `progress` is
+   of the group's first place, `calls` too; `needs` are those of all. */
+int16_t mcufit_row_order(const mcufit_row_call *calls, const mcufit_row_need *needs,
+                         mcufit_row_progress *progress, int16_t at);
+
 /* Each computes output rows [first_row, end_row) of its step from input rows that are in the input's view. */
 void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
 void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int8_t *arena, int16_t first_row,
@@ -198,6 +242,11 @@ void mcufit_concatenation_s8(const mcufit_concatenation_s8_step *step, int8_t *a
 void mcufit_pad_s8(const mcufit_pad_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row);
 void mcufit_resize_nearest_neighbor_s8(const mcufit_resize_nearest_neighbor_s8_step *step, int8_t *arena,
                                        int16_t first_row, int16_t end_row);
+
+void mcufit_mean_rows_s8(const mcufit_mean_rows_s8_step *step, int8_t *arena, int16_t first_row,
+                         int16_t end_row);
+void mcufit_average_pool2d_rows_s8(const mcufit_average_pool2d_rows_s8_step *step, int8_t *arena,
+                                   int16_t first_row, int16_t end_row);
 
 /* Outputs [first, end) of a fully-connected layer. */
 void mcufit_fully_connected_s8(const mcufit_fully_connected_s8_step *step, int8_t *arena, int16_t first,
@@ -233,6 +282,11 @@ static inline int32_t mcufit_row(const mcufit_view *view, int32_t row) {
 #define MCUFIT_MUL_S8_STEP_BYTES 60
 #define MCUFIT_LOOKUP_S8_STEP_BYTES 32
 #define MCUFIT_MEAN_S8_STEP_BYTES 44
+#define MCUFIT_MEAN_ROWS_S8_STEP_BYTES 48
+#define MCUFIT_AVERAGE_POOL2D_ROWS_S8_STEP_BYTES 56
+#define MCUFIT_ROW_CALL_BYTES 4
+#define MCUFIT_ROW_NEED_BYTES 12
+#define MCUFIT_ROW_PROGRESS_BYTES 4
 #define MCUFIT_CONCATENATION_S8_STEP_BYTES 20
 #define MCUFIT_CONCATENATION_PART_BYTES 24
 #define MCUFIT_PAD_S8_STEP_BYTES 44

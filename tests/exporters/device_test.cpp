@@ -17,6 +17,7 @@
 #include "exporters/device/devices.h"
 #include "exporters/interpreter.h"
 #include "tests/exporters/sample_network.h"
+#include "tests/exporters/streamed_plans.h"
 #include "tests/random_seed.h"
 
 namespace mcufit::testing {
@@ -30,11 +31,12 @@ std::string reason_against(const std::string& device) {
   return missing ? missing->name + " is not installed" : "";
 }
 
-// Bytes that lie in any tensor of the plan.
+// Bytes that lie in any tensor, line buffer or sum of the plan.
 std::int64_t tensor_bytes(const MemoryPlan& plan) {
   std::vector<bool> covered(static_cast<std::size_t>(plan.arena_bytes));
   for (const Placement& p : plan.placements) {
-    for (std::int64_t i = p.offset; i < p.offset + p.bytes; ++i) covered[static_cast<std::size_t>(i)] = true;
+    std::fill_n(covered.begin() + p.offset, p.bytes, true);
+    std::fill_n(covered.begin() + p.scratch_offset, p.scratch_bytes, true);
   }
   return std::count(covered.begin(), covered.end(), true);
 }
@@ -57,9 +59,13 @@ class DeviceRun : public ::testing::Test {
   }
 
   Cost write(const Target& target, const CodeSizesForTarget& code) {
-    const Cost cost = price(graph_.graph, code);
-    write_package(package(), graph_, cost, {.name = "sample", .target = target, .self_test = vectors_});
+    Cost cost = price(graph_.graph, code);
+    write(target, cost);
     return cost;
+  }
+
+  void write(const Target& target, const Cost& cost) {
+    write_package(package(), graph_, cost, {.name = "sample", .target = target, .self_test = vectors_});
   }
 
   DeviceReport run_it(const std::string& work = "work", const std::string& device = "",
@@ -100,6 +106,20 @@ class EmulatedCore : public DeviceRun, public ::testing::WithParamInterface<std:
   void SetUp() override {
     if (const std::string reason = reason_against(GetParam()); !reason.empty()) GTEST_SKIP() << reason;
   }
+
+  void expect_as_predicted(const DeviceReport& report, const Cost& cost) const {
+    EXPECT_FALSE(report.first_mismatch.has_value());
+    ASSERT_EQ(report.outputs.size(), vectors_.size());
+    for (std::size_t i = 0; i < vectors_.size(); ++i) EXPECT_EQ(report.outputs[i], vectors_[i].output);
+    EXPECT_EQ(report.linked.flash, cost.flash) << to_json(report).dump(2) << to_json(cost).dump(2);
+    EXPECT_EQ(report.linked.arena_bytes, cost.ram.arena_bytes);
+    EXPECT_EQ(report.linked.data_bss_bytes, cost.ram.data_bss_bytes);
+    EXPECT_EQ(report.arena_touched_bytes, tensor_bytes(cost.plan));
+    EXPECT_EQ(report.stack_bound_bytes, cost.ram.stack_bytes);
+    EXPECT_LE(report.stack_bytes, report.stack_bound_bytes);
+    EXPECT_GT(report.stack_bytes, 0);
+    EXPECT_GE(report.instructions_least, cost.macs);
+  }
 };
 
 TEST_P(EmulatedCore, GivesTheInterpretersBytesAndThePredictedLedger) {
@@ -110,20 +130,14 @@ TEST_P(EmulatedCore, GivesTheInterpretersBytesAndThePredictedLedger) {
   const Cost cost = write(target, code);
   const DeviceReport report = run_it();
 
-  EXPECT_FALSE(report.first_mismatch.has_value());
-  ASSERT_EQ(report.outputs.size(), vectors_.size());
-  for (std::size_t i = 0; i < vectors_.size(); ++i) EXPECT_EQ(report.outputs[i], vectors_[i].output);
-
-  EXPECT_EQ(report.linked.flash, cost.flash) << to_json(report).dump(2) << to_json(cost).dump(2);
-  EXPECT_EQ(report.linked.arena_bytes, cost.ram.arena_bytes);
-  EXPECT_EQ(report.linked.data_bss_bytes, 0);
-  EXPECT_EQ(report.arena_touched_bytes, tensor_bytes(cost.plan));
-  EXPECT_EQ(report.stack_bound_bytes, cost.ram.stack_bytes);
-  EXPECT_LE(report.stack_bytes, report.stack_bound_bytes);
-  EXPECT_GT(report.stack_bytes, 0);
-  EXPECT_GE(report.instructions_least, cost.macs);
-
+  expect_as_predicted(report, cost);
+  EXPECT_EQ(cost.ram.data_bss_bytes, 0);
   EXPECT_EQ(to_json(run_it("again")), to_json(report)) << "repeated to the instruction";
+
+  const Cost streamed = price(graph_.graph, code, longest_groups(graph_.graph));
+  EXPECT_GT(streamed.ram.data_bss_bytes, 0);
+  write(target, streamed);
+  expect_as_predicted(run_it("streamed"), streamed);
 }
 
 TEST_F(DeviceRun, OtherBytesAreReportedNotThrown) {

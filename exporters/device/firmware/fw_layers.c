@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a model call by call on the first sample of inputs.bin: layers.bin gets each call's output, layers.txt
-   the instructions of each and of the whole inference. */
+/* Runs a model step by step, a group that runs row by row is one, on the first sample of inputs.bin:
+   layers.bin gets each step's last output, layers.txt the instructions of each and of the whole inference. */
 #include "fw_counter.h"
 #include "fw_memory.h"
 #include "fw_report.h"
 #include "fw_semihosting.h"
 #include "mcufit_fw_model.h"
 
-/* Where each call's output lies in the arena. */
+/* Where each step's last output lies in the arena, and how many calls it has. */
 typedef struct {
-  uint32_t offset, bytes;
+  uint32_t offset, bytes, calls;
 } place;
 
-static const place places[MODEL_CALLS] = {MODEL_PLACES};
+static const place places[MODEL_GROUPS] = {MODEL_PLACES};
 
 /* Two calls that no kernel takes: what a run costs is one of them twice less both. */
 #define NO_KERNEL 255
-static const MODEL_CALL idle[2] = {{0, 0, NO_KERNEL}, {0, 0, NO_KERNEL}};
+static const MODEL_CALL idle[2] = {{0, 0, NO_KERNEL, 0}, {0, 0, NO_KERNEL, 0}};
 
 /* What run_list() runs. */
 static const MODEL_CALL *first, *end;
@@ -37,12 +37,14 @@ static void load(const int8_t *sample) {
 
 static void run_layers(uint32_t report) {
   const uint32_t outputs = semihosting_open("layers.bin", OPEN_WRITE);
-  uint32_t call;
+  const MODEL_CALL *call = MODEL_STEPS;
+  uint32_t group;
   report_line(report, "idle_one", counted_run(idle, 1));
   report_line(report, "idle_two", counted_run(idle, 2));
-  for (call = 0; call < MODEL_CALLS; ++call) {
-    const place *p = &places[call];
-    report_line(report, "call", counted_run(MODEL_STEPS + call, 1));
+  for (group = 0; group < MODEL_GROUPS; ++group) {
+    const place *p = &places[group];
+    report_line(report, "call", counted_run(call, p->calls));
+    call += p->calls;
     (void)semihosting_write(outputs, MODEL_ARENA + p->offset, p->bytes);
   }
   semihosting_close(outputs);
