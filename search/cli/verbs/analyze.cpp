@@ -15,6 +15,7 @@
 #include "cost-models/count.h"
 #include "cost-models/layout.h"
 #include "search/cli/network_source.h"
+#include "search/cli/plan_choice.h"
 #include "search/cli/report.h"
 #include "search/cli/verb.h"
 
@@ -70,9 +71,10 @@ std::optional<double> count_of(const Law& law, const Graph& graph, NodeId id) {
 // Most bytes live at one step, the input apart: for a sender that keeps it elsewhere.
 std::int64_t arena_without_input(const Graph& graph, const MemoryPlan& plan) {
   std::int64_t most = 0;
-  for (NodeId step = 0; step < graph.size(); ++step) {
+  for (std::int32_t step = 0; step < std::ssize(plan.steps); ++step) {
     std::int64_t live = live_bytes(plan, graph, step);
-    const bool reads_over = step > 0 && in_place(plan, graph, step, 0);
+    const std::vector<NodeId>& nodes = plan.steps[static_cast<std::size_t>(step)].nodes;
+    const bool reads_over = step > 0 && nodes.size() == 1 && in_place(plan, graph, nodes.front(), 0);
     if (step <= plan.placement(0).last_step && !reads_over) live -= plan.placement(0).bytes;
     most = std::max(most, live);
   }
@@ -82,10 +84,11 @@ std::int64_t arena_without_input(const Graph& graph, const MemoryPlan& plan) {
 std::vector<Layer> layers_of(const Graph& graph, const MemoryPlan& plan, const Law& law) {
   std::vector<Layer> layers;
   for (NodeId id = 0; id < graph.size(); ++id) {
-    const NodeLayout l = node_layout(graph, id);
-    layers.push_back(
-        {graph.node(id), id, count_macs(graph, id), count_params(graph, id), live_bytes(plan, graph, id),
-         l.filter_bytes + l.bias_bytes + l.table_bytes + l.step_bytes, count_of(law, graph, id)});
+    const NodeLayout l = node_layout(graph, plan, id);
+    layers.push_back({graph.node(id), id, count_macs(graph, id), count_params(graph, id),
+                      live_bytes(plan, graph, plan.placement(id).first_step),
+                      l.filter_bytes + l.bias_bytes + l.table_bytes + l.step_bytes,
+                      count_of(law, graph, id)});
   }
   return layers;
 }
@@ -165,6 +168,7 @@ class AnalyzeVerb : public Verb {
   void add_options(po::options_description& options) const override {
     options.add_options()("target", po::value<std::string>()->required(),
                           "a target's name or file (`mcufit targets`)");
+    add_plan_option(options);
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>& arguments) const override {
@@ -177,7 +181,7 @@ class AnalyzeVerb : public Verb {
     const Budget budget = derive(target, {});
     const Graph graph = load_network(arguments[0]);
     const Law law = find_law(target, graph);
-    const Cost cost = price(graph, load_code_sizes(target), law.get());
+    const Cost cost = price_as_chosen(graph, target, options["plan"].as<std::string>(), law.get());
     const bool fits = cost.flash.total() <= budget.flash_bytes && cost.ram.total() <= budget.ram_bytes;
     const auto layers = layers_of(graph, cost.plan, law);
     if (options.count("json") > 0) {
@@ -194,11 +198,12 @@ class AnalyzeVerb : public Verb {
       document["plan"] = to_json(cost.plan);
       std::cout << document.dump(2) << "\n";
     } else {
-      std::cout << fmt::format(
-          "{}\n{}{}\nRAM over time (arena {} bytes, no layer-by-layer plan needs less than {})\n{}\n{}",
-          layer_table(layers, law), ledger_table(cost.flash, cost.ram, nullptr), totals(graph, cost, law),
-          with_separators(cost.plan.arena_bytes), with_separators(cost.plan.lower_bound_bytes),
-          picture(cost.plan, graph), verdict(cost, budget, target));
+      std::cout << fmt::format("{}\n{}{}\nRAM over time (arena {} bytes, no {} needs less than {})\n{}\n{}",
+                               layer_table(layers, law), ledger_table(cost.flash, cost.ram, nullptr),
+                               totals(graph, cost, law), with_separators(cost.plan.arena_bytes),
+                               has_row_steps(cost.plan) ? "plan" : "layer-by-layer plan",
+                               with_separators(cost.plan.lower_bound_bytes), picture(cost.plan, graph),
+                               verdict(cost, budget, target));
     }
     return fits ? ExitCode::ok : ExitCode::constraint_not_met;
   }

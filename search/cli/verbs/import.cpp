@@ -16,6 +16,7 @@
 #include "exporters/test_vectors.h"
 #include "search/cli/float_import.h"
 #include "search/cli/network_source.h"
+#include "search/cli/plan_choice.h"
 #include "search/cli/report.h"
 #include "search/cli/rewrite_report.h"
 #include "search/cli/verb.h"
@@ -128,6 +129,7 @@ class ImportVerb : public Verb {
         "vectors", po::value<int>()->default_value(16), "random inputs with the interpreter's outputs")(
         "seed", po::value<std::uint64_t>()->default_value(1), "of the random inputs")(
         "no-rewrite", po::value<std::string>()->default_value("none"), rewrite_help().c_str());
+    add_plan_option(options);
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>& arguments) const override {
@@ -156,7 +158,7 @@ class ImportVerb : public Verb {
     imported.notes = model.notes;
     imported.rewrites = rewrite(model.graph, skip_rewrites(options["no-rewrite"].as<std::string>()));
     imported.graph = imported.rewrites.graph;
-    imported.cost = price(imported.graph.graph, load_code_sizes(target));
+    imported.cost = price_as_chosen(imported.graph.graph, target, options["plan"].as<std::string>());
     check_fit(arguments[0], imported.cost, target);
     imported.package = folder(options, fs::path(imported.name) / "package");
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
