@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs the kernel calls of cases.bin on an emulated core and writes what they leave of each arena to
+   results.bin. A case is a row of words, as emulated_kernels_test.cpp writes them, and its tables. */
+#include "fw_semihosting.h"
+#include "mcufit_runtime.h"
+
+#define MOST_BYTES 400000U
+
+static int8_t arena_memory[MOST_BYTES], filter_memory[MOST_BYTES], shift[2048];
+static int32_t bias[2048], multiplier[2048];
+static uint32_t cases, results; /* files */
+
+static int32_t next(void) {
+  int32_t word = 0;
+  if (semihosting_read(cases, &word, 4) != 4) semihosting_exit(EXIT_SHORT_FILE);
+  return word;
+}
+
+static int16_t next16(void) { return (int16_t)next(); }
+
+static void next_bytes(void* to, uint32_t count) {
+  if (count != 0 && semihosting_read(cases, to, count) != count) semihosting_exit(EXIT_SHORT_FILE);
+}
+
+static void next_view(mcufit_view* view) {
+  view->offset = next();
+  view->row_stride = next();
+  view->pixel_stride = next16();
+  view->ring_rows = next16();
+}
+
+static void next_window(mcufit_window* w) {
+  w->input_height = next16();
+  w->input_width = next16();
+  w->input_channels = next16();
+  w->output_width = next16();
+  w->output_channels = next16();
+  w->kernel_height = next16();
+  w->kernel_width = next16();
+  w->stride_height = next16();
+  w->stride_width = next16();
+  w->dilation_height = next16();
+  w->dilation_width = next16();
+  w->pad_top = next16();
+  w->pad_left = next16();
+}
+
+/* The filter stands where its address has the remainder that the case asks for. */
+static const int8_t* next_tables(mcufit_requantization* q) {
+  int8_t* filter = filter_memory + next();
+  const uint32_t filter_bytes = (uint32_t)next();
+  const uint32_t channels = (uint32_t)next();
+  next_bytes(filter, filter_bytes);
+  next_bytes(bias, 4 * channels);
+  next_bytes(multiplier, 4 * channels);
+  next_bytes(shift, channels);
+  q->multiplier = multiplier;
+  q->shift = shift;
+  q->output_zero_point = next16();
+  q->output_min = (int8_t)next();
+  q->output_max = (int8_t)next();
+  return filter;
+}
+
+static void next_convolution(mcufit_conv2d_s8_step* s) {
+  next_view(&s->input);
+  next_view(&s->output);
+  next_window(&s->window);
+  s->input_zero_point = next16();
+  s->filter = next_tables(&s->requantization);
+  s->bias = bias;
+}
+
+static void next_layer(mcufit_fully_connected_s8_step* s) {
+  s->input_offset = next();
+  s->output_offset = next();
+  s->input_elements = next16();
+  s->output_elements = next16();
+  s->filter = next_tables(&s->requantization);
+  s->bias = bias;
+}
+
+static void next_add(mcufit_add_s8_step* s) {
+  next_view(&s->input1);
+  next_view(&s->input2);
+  next_view(&s->output);
+  s->width = next16();
+  s->channels = next16();
+  s->multiplier1 = next();
+  s->multiplier2 = next();
+  s->output_multiplier = next();
+  s->shift1 = (int8_t)next();
+  s->shift2 = (int8_t)next();
+  s->output_shift = (int8_t)next();
+  s->zero_point1 = next16();
+  s->zero_point2 = next16();
+  s->output_zero_point = next16();
+  s->output_min = (int8_t)next();
+  s->output_max = (int8_t)next();
+}
+
+static union {
+  mcufit_conv2d_s8_step convolution;
+  mcufit_fully_connected_s8_step layer;
+  mcufit_add_s8_step add;
+} step;
+
+static void next_step(int32_t kind) {
+  if (kind <= 1) next_convolution(&step.convolution);
+  if (kind == 2) next_layer(&step.layer);
+  if (kind == 3) next_add(&step.add);
+}
+
+static void run_case(int32_t kind) {
+  int8_t* arena;
+  uint32_t bytes;
+  int16_t first, end;
+  next_step(kind);
+  first = next16();
+  end = next16();
+  arena = arena_memory + next();
+  bytes = (uint32_t)next();
+  next_bytes(arena, bytes);
+  if (kind == 0) mcufit_conv2d_s8(&step.convolution, arena, first, end);
+  if (kind == 1) mcufit_depthwise_conv2d_s8(&step.convolution, arena, first, end);
+  if (kind == 2) mcufit_fully_connected_s8(&step.layer, arena, first, end);
+  if (kind == 3) mcufit_add_s8(&step.add, arena, first, end);
+  semihosting_write(results, arena, bytes);
+}
+
+int main(void);
+int main(void) {
+  int32_t count;
+  cases = semihosting_open("cases.bin", OPEN_READ);
+  results = semihosting_open("results.bin", OPEN_WRITE);
+  for (count = next(); count > 0; --count) run_case(next());
+  semihosting_close(results);
+  return EXIT_OK;
+}
