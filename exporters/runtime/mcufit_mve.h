@@ -28,6 +28,30 @@ static inline void mcufit_mve_copy(int8_t *to, const int8_t *from, int32_t n) {
       : "q0", "lr", "cc", "memory");
 }
 
+/* Rows of n bytes, n > 0, that stand `from_step` and `to_step` bytes apart. */
+static inline void mcufit_mve_copy_rows(int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step,
+                                        int32_t n, int32_t rows) {
+  int8_t *next_to;
+  const int8_t *next_from;
+  __asm__ volatile(
+      "1:\n\t"
+      "add %[next_to], %[to], %[to_step]\n\t"
+      "add %[next_from], %[from], %[from_step]\n\t"
+      "dlstp.8 lr, %[n]\n"
+      "2:\n\t"
+      "vldrb.u8 q0, [%[from]], #16\n\t"
+      "vstrb.u8 q0, [%[to]], #16\n\t"
+      "letp lr, 2b\n\t"
+      "mov %[to], %[next_to]\n\t"
+      "mov %[from], %[next_from]\n\t"
+      "subs %[rows], #1\n\t"
+      "bne 1b"
+      : [to] "+r"(to), [from] "+r"(from), [rows] "+r"(rows), [next_to] "=&r"(next_to),
+        [next_from] "=&r"(next_from)
+      : [n] "r"(n), [to_step] "r"(to_step), [from_step] "r"(from_step)
+      : "q0", "lr", "cc", "memory");
+}
+
 static inline void mcufit_mve_fill(int8_t *to, int32_t value, int32_t n) {
   __asm__ volatile(
       "vdup.8 q0, %[value]\n\t"
@@ -73,8 +97,7 @@ MCUFIT_MVE_FUNCTION void mcufit_mve_dot(mcufit_mve_run *run, const int32_t *firs
   __asm__ volatile(
       "0:\n\t"
       "ldm r10!, {r0, r2, r4, r6}\n\t"
-      "ldrd r1, r3, [r12]\n\t"
-      "ldr lr, [r12, #8]\n\t"
+      "ldm r12, {r1, r3, lr}\n\t"
       "add r5, r3, lr\n\t"
       "add r8, r5, lr\n\t"
       "add r9, r8, lr\n\t"
@@ -110,26 +133,58 @@ MCUFIT_MVE_FUNCTION void mcufit_mve_dot(mcufit_mve_run *run, const int32_t *firs
         "q7", "cc", "memory");
 }
 
-/* sums[c] = first[c] + the product of n input bytes with channel c's filter. */
-static inline void mcufit_mve_sums(const int8_t *x, const int8_t *w, int32_t filter_bytes, int32_t n,
-                                   const int32_t *first, int32_t *sums, int32_t channels) {
+/* The same of a run of one chunk, which stays in registers, and filters one behind the other. */
+MCUFIT_MVE_FUNCTION void mcufit_mve_dot_chunk(mcufit_mve_run *run, const int32_t *first, int32_t *sums) {
+  register const int32_t *from __asm__("r10") = first;
+  register int32_t *to __asm__("r11") = sums;
+  register const int32_t *end __asm__("r12") = run->end;
+  register const int8_t *x __asm__("r1") = run->x;
+  register const int8_t *w __asm__("r3") = run->w;
+  __asm__ volatile(
+      "vldmia r1, {d0-d7}\n"
+      "0:\n\t"
+      "ldm r10!, {r0, r2, r4, r6}\n\t" MCUFIT_MVE_CHUNK_OF("r3", "r0") MCUFIT_MVE_CHUNK_OF("r3", "r2")
+          MCUFIT_MVE_CHUNK_OF("r3", "r4") MCUFIT_MVE_CHUNK_OF("r3", "r6")
+      "stm r11!, {r0, r2, r4, r6}\n\t"
+      "cmp r11, r12\n\t"
+      "bne 0b"
+      : "+r"(from), "+r"(to), "+r"(w)
+      : "r"(x), "r"(end)
+      : "r0", "r2", "r4", "r6", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
+  run->w = w;
+}
+
+/* A run of n bytes from x on, for filters from w on. */
+static inline void mcufit_mve_start(mcufit_mve_run *run, const int8_t *x, const int8_t *w,
+                                    int32_t filter_bytes, int32_t n) {
   const int aligned = (((uintptr_t)x | (uintptr_t)w | (uintptr_t)filter_bytes) & 3U) == 0;
+  run->x = x;
+  run->w = w;
+  run->next = filter_bytes;
+  run->chunks = aligned ? n / 64 : 0;
+  run->rest = n - run->chunks * 64;
+}
+
+/* sums[c] = first[c] + the run's product with filter c; the run then is at the filter behind them. */
+static inline void mcufit_mve_sums(mcufit_mve_run *run, const int32_t *first, int32_t *sums,
+                                   int32_t channels) {
   const int32_t fours = channels & ~3;
-  mcufit_mve_run run;
   int32_t c;
-  run.x = x;
-  run.w = w;
-  run.next = filter_bytes;
-  run.chunks = aligned ? n / 64 : 0;
-  run.rest = n - run.chunks * 64;
-  run.end = sums + fours;
-  if (fours != 0) mcufit_mve_dot(&run, first, sums);
-  for (c = fours; c < channels; ++c) { /* four times the same channel */
+  run->end = sums + fours;
+  if (fours != 0 && run->chunks == 1 && run->next == 64) {
+    mcufit_mve_dot_chunk(run, first, sums);
+  } else if (fours != 0) {
+    mcufit_mve_dot(run, first, sums);
+  }
+  for (c = fours; c < channels; ++c) { /* four times the same filter */
+    const int8_t *const w = run->w;
+    const int32_t next = run->next;
     int32_t one[4] = {first[c], 0, 0, 0};
-    run.w = w + c * filter_bytes;
-    run.next = 0;
-    run.end = one + 4;
-    mcufit_mve_dot(&run, one, one);
+    run->next = 0;
+    run->end = one + 4;
+    mcufit_mve_dot(run, one, one);
+    run->w = w + next;
+    run->next = next;
     sums[c] = one[0];
   }
 }
@@ -158,8 +213,8 @@ typedef struct {
 } mcufit_mve_output;
 
 /* n sums of channels from `channel` on to int8; mcufit_requantize() and mcufit_clamp(). */
-MCUFIT_MVE_FUNCTION void mcufit_mve_requantize(const mcufit_mve_output *o, int32_t channel,
-                                               const int32_t *sums, int32_t n, int8_t *output) {
+static inline void mcufit_mve_requantize(const mcufit_mve_output *o, int32_t channel, const int32_t *sums,
+                                         int32_t n, int8_t *output) {
   const int32_t *multiplier = o->q->multiplier + channel;
   const int8_t *shift = o->q->shift + channel;
   const int32x4_t least = vdupq_n_s32(o->q->output_min);

@@ -99,16 +99,26 @@ static void next_add(mcufit_add_s8_step* s) {
   s->output_max = (int8_t)next();
 }
 
+static void next_pool(mcufit_pool2d_s8_step* s) {
+  next_view(&s->input);
+  next_view(&s->output);
+  next_window(&s->window);
+  s->output_min = (int8_t)next();
+  s->output_max = (int8_t)next();
+}
+
 static union {
   mcufit_conv2d_s8_step convolution;
   mcufit_fully_connected_s8_step layer;
   mcufit_add_s8_step add;
+  mcufit_pool2d_s8_step pool;
 } step;
 
 static void next_step(int32_t kind) {
   if (kind <= 1) next_convolution(&step.convolution);
   if (kind == 2) next_layer(&step.layer);
   if (kind == 3) next_add(&step.add);
+  if (kind == 4) next_pool(&step.pool);
 }
 
 static void run_case(int32_t kind) {
@@ -125,6 +135,7 @@ static void run_case(int32_t kind) {
   if (kind == 1) mcufit_depthwise_conv2d_s8(&step.convolution, arena, first, end);
   if (kind == 2) mcufit_fully_connected_s8(&step.layer, arena, first, end);
   if (kind == 3) mcufit_add_s8(&step.add, arena, first, end);
+  if (kind == 4) mcufit_average_pool2d_s8(&step.pool, arena, first, end);
   semihosting_write(results, arena, bytes);
 }
 

@@ -26,6 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kOps = 5;
 constexpr int kCasesPerOp = 500;
 
 // Kernel calls as the firmware reads them, and the arena that each must leave.
@@ -55,13 +56,26 @@ struct Cases {
     words({q.output_zero_point, q.output_min, q.output_max});
   }
 
-  void convolution(Random& random, const mcufit_conv2d_s8_step& s, const ConvolutionTables& t) {
+  // What steps with a window start with.
+  template <typename Fields>
+  void windowed(const Fields& s) {
     view(s.input);
     view(s.output);
     const mcufit_window& w = s.window;
     words({w.input_height, w.input_width, w.input_channels, w.output_width, w.output_channels,
            w.kernel_height, w.kernel_width, w.stride_height, w.stride_width, w.dilation_height,
            w.dilation_width, w.pad_top, w.pad_left});
+  }
+
+  void fields(Random& random, const Conv2dStep& s) { convolution(random, s.fields, s.tables); }
+  void fields(Random& random, const DepthwiseConv2dStep& s) { convolution(random, s.fields, s.tables); }
+  void fields(Random&, const AveragePool2dStep& s) {
+    windowed(s.fields);
+    words({s.fields.output_min, s.fields.output_max});
+  }
+
+  void convolution(Random& random, const mcufit_conv2d_s8_step& s, const ConvolutionTables& t) {
+    windowed(s);
     word(s.input_zero_point);
     tables(random, t, s.requantization);
   }
@@ -112,7 +126,7 @@ void add_windowed(Random& random, Cases& cases, int kind, Shape in, const Op& op
   const auto first = static_cast<std::int16_t>(random.between(0, out.height - 1));
   const auto end = static_cast<std::int16_t>(whole ? random.between(first + 1, out.height) : first + 1);
   cases.word(kind);
-  cases.convolution(random, step.fields, step.tables);
+  cases.fields(random, step);
   cases.call(random, RuntimeStep(step), first, end, arena.bytes);
 }
 
@@ -166,15 +180,17 @@ void add_case(Random& random, Cases& cases, int kind) {
   }
   if (kind == 2) add_fully_connected(random, cases);
   if (kind == 3) add_add(random, cases);
+  if (kind == 4)
+    add_windowed<AveragePool2dStep>(random, cases, 4, in, AveragePool2d{window, random_activation(random)});
 }
 
 Cases drawn_cases() {
   const std::uint64_t seed = test_seed();
   Cases cases;
-  cases.word(std::int64_t{4} * kCasesPerOp);
-  for (int i = 0; i < 4 * kCasesPerOp; ++i) {
+  cases.word(std::int64_t{kOps} * kCasesPerOp);
+  for (int i = 0; i < kOps * kCasesPerOp; ++i) {
     Random random(seed, {static_cast<std::uint64_t>(i)});
-    add_case(random, cases, i % 4);
+    add_case(random, cases, i % kOps);
   }
   return cases;
 }
@@ -196,14 +212,14 @@ PackageFiles package_of_kernels() {
   GraphBuilder b("kernels", {4, 4, 4});
   NodeId x = b.conv2d("conv", b.input(), 4, square_window(3, 1, 1));
   x = b.add("add", x, b.depthwise_conv2d("depthwise", x, square_window(3, 1, 1)));
-  b.fully_connected("classifier", x, 3);
+  b.fully_connected("classifier", b.global_average_pool("pool", x), 3);
   const Graph graph = b.finish();
   const Lowered lowered = lower(graph, zero_weights(graph));
   QuantizedGraph quantized{lowered.graph, {}};
   for (const NodeWeights& w : lowered.weights.nodes) {
     QuantizedNode& node = quantized.nodes.emplace_back();
     node.filter.resize(w.filter.size());
-    node.filter_scales.assign(w.bias.size(), 1.0F);
+    if (!w.filter.empty()) node.filter_scales.assign(w.bias.size(), 1.0F);
     node.bias.resize(w.bias.size());
   }
   PackageRequest request;

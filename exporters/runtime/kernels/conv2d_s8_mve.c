@@ -22,23 +22,21 @@ typedef struct {
 static void gather_rows(const mcufit_conv2d_s8_step *step, const patch *p, int8_t *to) {
   const mcufit_window *window = &step->window;
   const int32_t row_bytes = (int32_t)window->kernel_width * window->input_channels;
-  const int32_t left = (int32_t)p->columns.first * window->input_channels;
-  const int32_t right = (int32_t)p->columns.end * window->input_channels;
-  const int32_t zero_point = step->input_zero_point;
+  const int32_t n = (int32_t)(p->columns.end - p->columns.first) * window->input_channels;
+  int8_t *at = to + p->rows.first * row_bytes + (int32_t)p->columns.first * window->input_channels;
+  int32_t rows = p->rows.end - p->rows.first;
   int32_t row = p->row;
-  int32_t k;
-  if (p->rows.first > 0) mcufit_mve_fill(to, zero_point, p->rows.first * row_bytes);
-  to += p->rows.first * row_bytes;
-  for (k = p->rows.first; k < p->rows.end; ++k) {
-    mcufit_mve_copy(to + left, p->ring + row, right - left);
-    if (left > 0) mcufit_mve_fill(to, zero_point, left);
-    if (right < row_bytes) mcufit_mve_fill(to + right, zero_point, row_bytes - right);
-    to += row_bytes;
-    row += p->row_step;
-    if (row >= p->ring_bytes) row -= p->ring_bytes;
+  if (n < row_bytes || rows < window->kernel_height)
+    mcufit_mve_fill(to, step->input_zero_point, window->kernel_height * row_bytes);
+  if (n == 0) return;
+  while (rows > 0) { /* all at once but where the ring of rows starts again */
+    int32_t together = rows;
+    while (row + (together - 1) * p->row_step >= p->ring_bytes) --together;
+    mcufit_mve_copy_rows(at, row_bytes, p->ring + row, p->row_step, n, together);
+    at += together * row_bytes;
+    rows -= together;
+    row += together * p->row_step - p->ring_bytes;
   }
-  k = window->kernel_height - p->rows.end;
-  if (k > 0) mcufit_mve_fill(to, zero_point, k * row_bytes);
 }
 
 /* Where bytes of a tap stand in the input; null outside of it. */
@@ -73,93 +71,147 @@ static MCUFIT_NOINLINE void gather_part(const mcufit_conv2d_s8_step *step, const
   }
 }
 
-/* The sums of channels from `channel` on over a patch that is gathered in parts. */
-static void sum_parts(const mcufit_conv2d_s8_step *step, const patch *p, int32_t channel, int32_t channels,
-                      int32_t *sums) {
-  const mcufit_window *window = &step->window;
-  const int32_t bytes = (int32_t)window->kernel_height * window->kernel_width * window->input_channels;
-  const int32_t *first = step->bias + channel;
+/* A call's constants, and room for a patch. */
+typedef struct {
+  const mcufit_conv2d_s8_step *step;
+  mcufit_mve_output out;
+  int32_t bytes, most_chunks; /* of a patch; chunks where it is aligned */
+  int direct;                 /* patches inside are one run in the input */
   int32_t buffer[PATCH_BYTES / 4];
-  int8_t *const part = (int8_t *)buffer;
+} work;
+
+/* The sums of channels from `channel` on over a patch that is gathered in parts. */
+static MCUFIT_NOINLINE void sum_parts(work *k, const patch *p, int32_t channel, int32_t *sums,
+                                      int32_t channels) {
+  const int32_t *first = k->step->bias + channel;
+  int8_t *const part = (int8_t *)k->buffer;
+  mcufit_mve_run run;
   int32_t at = 0;
   do {
-    const int32_t n = bytes - at < PATCH_BYTES ? bytes - at : PATCH_BYTES;
-    if (p->contiguous && n == bytes) {
-      gather_rows(step, p, part);
-    } else {
-      gather_part(step, p, at, at + n, part);
-    }
-    mcufit_mve_sums(part, step->filter + channel * bytes + at, bytes, n, first, sums, channels);
+    const int32_t n = k->bytes - at < PATCH_BYTES ? k->bytes - at : PATCH_BYTES;
+    gather_part(k->step, p, at, at + n, part);
+    mcufit_mve_start(&run, part, k->step->filter + channel * k->bytes + at, k->bytes, n);
+    mcufit_mve_sums(&run, first, sums, channels);
     first = sums;
     at += n;
-  } while (at < bytes);
+  } while (at < k->bytes);
 }
 
-/* The patch, where it is one run of bytes of the input; else null. */
-static const int8_t *run_of(const mcufit_window *window, const patch *p) {
-  const int inside =
-      p->rows.end - p->rows.first == 1 && p->columns.end - p->columns.first == window->kernel_width;
-  return p->contiguous && inside && window->kernel_height == 1 ? p->ring + p->row : 0;
+/* A pixel whose patch is one run of bytes. */
+static MCUFIT_NOINLINE void compute_run(work *k, const int8_t *x, int8_t *output) {
+  const mcufit_conv2d_s8_step *step = k->step;
+  const int32_t channels = step->window.output_channels;
+  int32_t sums[MCUFIT_MVE_BLOCK];
+  mcufit_mve_run run;
+  int32_t c = 0;
+  run.x = x;
+  run.w = step->filter;
+  run.next = k->bytes;
+  run.chunks = ((uintptr_t)x & 3U) == 0 ? k->most_chunks : 0;
+  run.rest = k->bytes - run.chunks * 64;
+  do {
+    const int32_t n = channels - c < MCUFIT_MVE_BLOCK ? channels - c : MCUFIT_MVE_BLOCK;
+    mcufit_mve_sums(&run, step->bias + c, sums, n);
+    mcufit_mve_requantize(&k->out, c, sums, n, output + c);
+    c += n;
+  } while (c < channels);
 }
 
-static void compute_pixel(const mcufit_conv2d_s8_step *step, const mcufit_mve_output *out, const patch *p,
-                          int8_t *output) {
-  const mcufit_window *window = &step->window;
-  const int32_t channels = window->output_channels;
-  const int8_t *run = run_of(window, p);
+/* A pixel whose patch does not fit the buffer. */
+static MCUFIT_NOINLINE void compute_parts(work *k, const patch *p, int8_t *output) {
+  const int32_t channels = k->step->window.output_channels;
   int32_t sums[MCUFIT_MVE_BLOCK];
   int32_t c = 0;
-  while (c < channels) {
+  do {
     const int32_t n = channels - c < MCUFIT_MVE_BLOCK ? channels - c : MCUFIT_MVE_BLOCK;
-    if (run != 0) {
-      const int32_t bytes = (int32_t)window->kernel_width * window->input_channels;
-      mcufit_mve_sums(run, step->filter + c * bytes, bytes, bytes, step->bias + c, sums, n);
-    } else {
-      sum_parts(step, p, c, n, sums);
-    }
-    mcufit_mve_requantize(out, c, sums, n, output + c);
+    sum_parts(k, p, c, sums, n);
+    mcufit_mve_requantize(&k->out, c, sums, n, output + c);
     c += n;
+  } while (c < channels);
+}
+
+/* Any pixel. */
+static MCUFIT_NOINLINE void compute_pixel(work *k, const patch *p, int8_t *output) {
+  if (!p->contiguous || k->bytes > PATCH_BYTES) {
+    compute_parts(k, p, output);
+  } else {
+    gather_rows(k->step, p, (int8_t *)k->buffer);
+    compute_run(k, (const int8_t *)k->buffer, output);
   }
 }
 
-static void compute_row(const mcufit_conv2d_s8_step *step, const mcufit_mve_output *out, patch *p,
-                        const int8_t *input, int8_t *output) {
-  const mcufit_window *window = &step->window;
+/* `count` pixels whose patches lie inside the input, each of rows that are runs; the first tap of the first
+   of them is at `from`. */
+static MCUFIT_NOINLINE void compute_inside(work *k, const patch *p, const int8_t *from, int8_t *output,
+                                           int32_t count) {
+  const mcufit_window *window = &k->step->window;
+  const int32_t from_step = window->stride_width * (int32_t)k->step->input.pixel_stride;
+  const int32_t output_step = k->step->output.pixel_stride;
+  const int32_t row_bytes = (int32_t)window->kernel_width * window->input_channels;
+  for (; count > 0; --count) {
+    const int8_t *x = from;
+    if (!k->direct) {
+      int8_t *const to = (int8_t *)k->buffer;
+      mcufit_mve_copy_rows(to, row_bytes, from, p->row_step, row_bytes, window->kernel_height);
+      x = to;
+    }
+    compute_run(k, x, output);
+    from += from_step;
+    output += output_step;
+  }
+}
+
+static int rows_are_inside(const work *k, const patch *p) {
+  const int32_t rows = p->rows.end - p->rows.first;
+  return p->contiguous && rows == k->step->window.kernel_height && (k->direct || k->bytes <= PATCH_BYTES) &&
+         p->row + (rows - 1) * p->row_step < p->ring_bytes;
+}
+
+static void compute_row(work *k, patch *p, const int8_t *input, int8_t *output) {
+  const mcufit_window *window = &k->step->window;
   const int32_t most = window->input_width - (window->kernel_width - 1) * window->dilation_width;
+  const int32_t pixel_stride = k->step->input.pixel_stride;
+  const int inside = rows_are_inside(k, p);
   int32_t origin = -(int32_t)window->pad_left;
-  int16_t column;
-  for (column = 0; column < window->output_width; ++column) {
-    if (origin >= 0 && origin < most) {
-      p->columns.first = 0;
-      p->columns.end = window->kernel_width;
+  int32_t column = 0;
+  while (column < window->output_width) {
+    int32_t count = 1;
+    if (inside && origin >= 0 && origin < most) {
+      const int32_t upto = (most - 1 - origin) / window->stride_width + 1;
+      count = window->output_width - column < upto ? window->output_width - column : upto;
+      compute_inside(k, p, input + p->row + origin * pixel_stride, output, count);
     } else {
       p->columns = mcufit_inside(origin, window->dilation_width, window->kernel_width, window->input_width);
+      p->ring = input + (origin + (int32_t)p->columns.first * window->dilation_width) * pixel_stride;
+      compute_pixel(k, p, output);
     }
-    p->ring =
-        input + (origin + (int32_t)p->columns.first * window->dilation_width) * step->input.pixel_stride;
-    compute_pixel(step, out, p, output);
-    output += step->output.pixel_stride;
-    origin += window->stride_width;
+    output += count * k->step->output.pixel_stride;
+    origin += count * window->stride_width;
+    column += count;
   }
 }
 
 void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row) {
   const mcufit_window *window = &step->window;
-  mcufit_mve_output out;
+  work k;
   patch p;
   int16_t y;
-  out.q = &step->requantization;
-  out.shifts_right = mcufit_mve_shifts_right(out.q, window->output_channels);
+  k.step = step;
+  k.out.q = &step->requantization;
+  k.out.shifts_right = mcufit_mve_shifts_right(k.out.q, window->output_channels);
+  k.bytes = (int32_t)window->kernel_height * window->kernel_width * window->input_channels;
+  k.most_chunks = (((uintptr_t)step->filter | (uintptr_t)k.bytes) & 3U) == 0 ? k.bytes / 64 : 0;
   p.row_step = window->dilation_height * step->input.row_stride;
   p.ring_bytes = step->input.ring_rows * step->input.row_stride;
   p.run_step = (int32_t)window->dilation_width * step->input.pixel_stride;
   p.contiguous = window->kernel_width == 1 ||
                  (window->dilation_width == 1 && step->input.pixel_stride == window->input_channels);
+  k.direct = window->kernel_height == 1 && p.contiguous;
   for (y = first_row; y < end_row; ++y) {
     const int32_t origin = (int32_t)y * window->stride_height - window->pad_top;
     p.rows = mcufit_inside(origin, window->dilation_height, window->kernel_height, window->input_height);
     p.row = mcufit_row(&step->input, origin + (int32_t)p.rows.first * window->dilation_height);
-    compute_row(step, &out, &p, arena + step->input.offset,
+    compute_row(&k, &p, arena + step->input.offset,
                 arena + step->output.offset + mcufit_row(&step->output, y));
   }
 }

@@ -51,8 +51,8 @@ static MCUFIT_NOINLINE void add_taps(rectangle *taps, const int32_t *first, int3
   register rectangle *r __asm__("r12") = taps;
   __asm__ volatile(
       "ldrd r2, r3, [r12, #8]\n\t"
-      "ldrd r4, r5, [r12, #16]\n\t"
-      "ldrd r8, r11, [r12, #28]\n"
+      "ldrd r8, r11, [r12, #16]\n\t"
+      "ldrd r5, r4, [r12, #28]\n"
       "0:\n\t"
       "ldrd r0, r1, [r12]\n\t"
       "ldr lr, [r12, #36]\n\t"
@@ -65,7 +65,7 @@ static MCUFIT_NOINLINE void add_taps(rectangle *taps, const int32_t *first, int3
       "vld42.32 {q4, q5, q6, q7}, [r9]\n\t"
       "vld43.32 {q4, q5, q6, q7}, [r9]!\n"
       "1:\n\t"
-      "wls lr, r8, 3f\n"
+      "wls lr, r5, 3f\n"
       "2:\n\t" FIRST_PRODUCTS
       "vldrb.u8 q0, [r0]\n\t"
       "vldrb.u8 q1, [r1]\n\t"
@@ -78,11 +78,10 @@ static MCUFIT_NOINLINE void add_taps(rectangle *taps, const int32_t *first, int3
       "vadd.i16 q2, q2, q1\n\t" ADD_PRODUCTS
       "le lr, 2b\n"
       "3:\n\t"
-      "cmp r11, #0\n\t"
-      "beq 4f\n\t" FIRST_PRODUCTS ADD_PRODUCTS
+      "cbz r4, 4f\n\t" FIRST_PRODUCTS ADD_PRODUCTS
       "4:\n\t"
-      "add r0, r4\n\t"
-      "add r1, r5\n\t"
+      "add r0, r8\n\t"
+      "add r1, r11\n\t"
       "subs r6, r6, #1\n\t"
       "bne 1b\n\t"
       "vst40.32 {q4, q5, q6, q7}, [r10]\n\t"
@@ -163,14 +162,12 @@ static void sum_groups(const mcufit_depthwise_conv2d_s8_step *step, const patch 
   const int8_t *w = step->filter + channel;
   const int32_t *first = add_inside(window, p, w, channel, step->bias + channel, sums, channels);
   const int16_t height = window->kernel_height, width = window->kernel_width;
-  if (p->rows.end - p->rows.first < height || p->columns.end - p->columns.first < width) {
-    const span above = {{0, p->rows.first}, {0, width}}, below = {{p->rows.end, height}, {0, width}};
-    const span left = {p->rows, {0, p->columns.first}}, right = {p->rows, {p->columns.end, width}};
-    first = add_outside(window, p, w, above, first, sums, channels);
-    first = add_outside(window, p, w, left, first, sums, channels);
-    first = add_outside(window, p, w, right, first, sums, channels);
-    add_outside(window, p, w, below, first, sums, channels);
-  }
+  const span above = {{0, p->rows.first}, {0, width}}, below = {{p->rows.end, height}, {0, width}};
+  const span left = {p->rows, {0, p->columns.first}}, right = {p->rows, {p->columns.end, width}};
+  if (p->rows.first > 0) first = add_outside(window, p, w, above, first, sums, channels);
+  if (p->columns.first > 0) first = add_outside(window, p, w, left, first, sums, channels);
+  if (p->columns.end < width) first = add_outside(window, p, w, right, first, sums, channels);
+  if (p->rows.end < height) add_outside(window, p, w, below, first, sums, channels);
 }
 
 /* The sum of one output channel that reads input channel `from`, for those that do not fill all lanes. */
@@ -215,18 +212,70 @@ static void compute_pixel(const mcufit_depthwise_conv2d_s8_step *step, const mcu
   }
 }
 
+/* `count` pixels whose patches lie inside the input and do not pass the ring's end, of a number of channels
+   that fills all lanes; the first tap of the first of them is at `from`. */
+static MCUFIT_NOINLINE void compute_inside(const mcufit_depthwise_conv2d_s8_step *step,
+                                           const mcufit_mve_output *out, const patch *p, const int8_t *from,
+                                           int8_t *output, int32_t count) {
+  const mcufit_window *window = &step->window;
+  const int32_t channels = window->output_channels;
+  const int32_t width = window->kernel_width;
+  const int32_t from_step = window->stride_width * (int32_t)step->input.pixel_stride;
+  int32_t sums[MCUFIT_MVE_BLOCK];
+  rectangle taps;
+  taps.across = p->column_step;
+  taps.skip_x = p->row_step - width * p->column_step;
+  taps.lanes = LANES;
+  taps.down = channels;
+  taps.skip_w = 0;
+  taps.rows = window->kernel_height;
+  taps.pairs = width / 2;
+  taps.odd = width & 1;
+  for (; count > 0; --count) {
+    int32_t c = 0;
+    taps.x = from;
+    taps.w = step->filter;
+    while (c < channels) {
+      const int32_t n = channels - c < MCUFIT_MVE_BLOCK ? channels - c : MCUFIT_MVE_BLOCK;
+      taps.end = sums + n;
+      add_taps(&taps, step->bias + c, sums);
+      mcufit_mve_requantize(out, c, sums, n, output + c);
+      c += n;
+    }
+    from += from_step;
+    output += step->output.pixel_stride;
+  }
+}
+
+/* Whether compute_inside() can do pixels of this row. */
+static int rows_are_inside(const mcufit_window *window, const patch *p) {
+  const int32_t rows = p->rows.end - p->rows.first;
+  return window->output_channels == window->input_channels && window->output_channels % LANES == 0 &&
+         rows == window->kernel_height && p->row + (rows - 1) * p->row_step < p->ring_bytes;
+}
+
 static void compute_row(const mcufit_depthwise_conv2d_s8_step *step, const mcufit_mve_output *out, patch *p,
                         const int8_t *input, int8_t *output) {
   const mcufit_window *window = &step->window;
+  const int32_t most = window->input_width - (window->kernel_width - 1) * window->dilation_width;
+  const int32_t pixel_stride = step->input.pixel_stride;
+  const int inside = rows_are_inside(window, p);
   int32_t origin = -(int32_t)window->pad_left;
-  int16_t column;
-  for (column = 0; column < window->output_width; ++column) {
-    p->columns = mcufit_inside(origin, window->dilation_width, window->kernel_width, window->input_width);
-    p->ring =
-        input + (origin + (int32_t)p->columns.first * window->dilation_width) * step->input.pixel_stride;
-    compute_pixel(step, out, p, output);
-    output += step->output.pixel_stride;
-    origin += window->stride_width;
+  int32_t column = 0;
+  while (column < window->output_width) {
+    int32_t count = 1;
+    if (inside && origin >= 0 && origin < most) {
+      const int32_t upto = (most - 1 - origin) / window->stride_width + 1;
+      count = window->output_width - column < upto ? window->output_width - column : upto;
+      compute_inside(step, out, p, input + p->row + origin * pixel_stride, output, count);
+    } else {
+      p->columns = mcufit_inside(origin, window->dilation_width, window->kernel_width, window->input_width);
+      p->ring = input + (origin + (int32_t)p->columns.first * window->dilation_width) * pixel_stride;
+      compute_pixel(step, out, p, output);
+    }
+    output += count * step->output.pixel_stride;
+    origin += count * window->stride_width;
+    column += count;
   }
 }
 
