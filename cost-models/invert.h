@@ -34,8 +34,8 @@ void hold_speed(Fit& fit, const std::optional<Speed>& speed, const Budget& budge
 
 // What an inversion makes as large as it can.
 struct Capacity {
-  std::int64_t macs = 0, params = 0;  // params decide between equal MACs
-  auto operator<=>(const Capacity&) const = default;
+  std::int64_t macs = 0, params = 0;                  // params decide between equal MACs
+  auto operator<=>(const Capacity&) const = default;  // NOLINT(modernize-use-nullptr): false
 };
 Capacity capacity(const Footprint& footprint);
 

@@ -33,7 +33,7 @@ struct Box {
 
   std::int64_t members() const;
   bool single() const { return low == high; }
-  auto operator<=>(const Box&) const = default;
+  auto operator<=>(const Box&) const = default;  // NOLINT(modernize-use-nullptr): false
 };
 
 // A lattice seen as boxes. Positions on an axis ascend in cost, whether the knob's trend is rising or
