@@ -2,27 +2,12 @@
 #include "cost-models/grouping.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace mcufit {
 namespace {
 
 std::int64_t align(std::int64_t bytes) {
   return (bytes + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
-}
-
-// The first node from which a group may run up to `last`; above `last` where none may.
-NodeId earliest_first(const RowGraph& graph, NodeId last, NodeId longest, bool input_streamed) {
-  NodeId first = last + 1;
-  for (NodeId id = last; id >= 0 && id > last - longest; --id) {
-    if (id == 0 && last > 0 && !input_streamed) break;
-    const auto& readers = graph.readers(id);
-    const bool read = std::any_of(readers.begin(), readers.end(),
-                                  [&](const RowGraph::Edge& reader) { return reader.node <= last; });
-    if (graph.reshapes(id) || (id < last && !read)) break;
-    first = id;
-  }
-  return first;
 }
 
 // What a step asks for beside the tensors that lie there already.
@@ -212,6 +197,19 @@ class Paths {
 
 }  // namespace
 
+NodeId earliest_first(const RowGraph& graph, NodeId last, NodeId longest, bool input_streamed) {
+  NodeId first = last + 1;
+  for (NodeId id = last; id >= 0 && id > last - longest; --id) {
+    if (id == 0 && last > 0 && !input_streamed) break;
+    const auto& readers = graph.readers(id);
+    const bool read = std::any_of(readers.begin(), readers.end(),
+                                  [&](const RowGraph::Edge& reader) { return reader.node <= last; });
+    if (graph.reshapes(id) || (id < last && !read)) break;
+    first = id;
+  }
+  return first;
+}
+
 std::vector<std::int64_t> bytes_at_cuts(const RowGraph& graph, std::int64_t alignment) {
   std::vector<std::int64_t> cuts(static_cast<std::size_t>(graph.size()) + 1);
   std::vector<NodeId> needed_until(cuts.size());  // of the bytes behind a node and its reshapes
@@ -246,123 +244,6 @@ std::vector<Grouping> pareto_groupings(const RowGraph& graph, bool input_streame
     paths.thin(last);
   }
   return paths.groupings();
-}
-
-namespace {
-
-// Bytes live during each call of a group, at most: tensors that lie there already and die row by row, what is
-// made row by row, and the sums.
-class LiveRows {
- public:
-  LiveRows(const RowGraph& graph, NodeId first, NodeId last)
-      : graph_(graph),
-        first_(first),
-        schedule_(row_schedule(graph, first, last)),
-        progress_(graph, first, last, schedule_),
-        last_(last) {}
-
-  std::int64_t most(std::int64_t at_cut) {
-    std::int64_t live = at_cut, most = at_cut;
-    for (const RowCall& call : schedule_) {
-      const std::int64_t made = written(call), freed = freed_by(call);
-      if (call.row_begin == 0) live += graph_.sum_bytes(call.node, first_);
-      const bool replaces = graph_.in_place(call.node) && call.node != 0;
-      most = std::max(most, live + (replaces ? std::max<std::int64_t>(made - freed, 0) : made));
-      live += made - freed;
-      if (progress_.finished(call.node)) live -= graph_.sum_bytes(call.node, first_);
-    }
-    return most;
-  }
-
- private:
-  std::int64_t written(const RowCall& call) const {
-    const std::int32_t rows = graph_.rows_after(call.node, first_, call.row_end) -
-                              graph_.rows_after(call.node, first_, call.row_begin);
-    return rows * graph_.row_bytes(call.node);
-  }
-
-  // Rows of the call's inputs that nobody reads later, and its own if nobody does; the call is then done.
-  std::int64_t freed_by(const RowCall& call) {
-    std::vector<std::pair<NodeId, std::int32_t>> before;
-    const auto note = [&](NodeId id) {
-      if (graph_.last_reader(id) <= last_ && id != last_) before.push_back({id, dead_rows(id)});
-    };
-    for (const RowGraph::Edge& input : graph_.inputs(call.node)) {
-      const auto noted = [&](const auto& b) { return b.first == input.node; };
-      if (std::none_of(before.begin(), before.end(), noted)) note(input.node);
-    }
-    note(call.node);
-    progress_.advance(call);
-    std::int64_t freed = 0;
-    for (const auto& [id, rows] : before) freed += (dead_rows(id) - rows) * graph_.row_bytes(id);
-    return freed;
-  }
-
-  // Rows that were there and are not needed any more.
-  std::int32_t dead_rows(NodeId id) const {
-    const std::int32_t there = id < first_ ? graph_.height(id) : progress_.rows_there(id);
-    return std::min(there, progress_.needed_from(id));
-  }
-
-  const RowGraph& graph_;
-  NodeId first_;
-  std::vector<RowCall> schedule_;
-  RowProgress progress_;
-  NodeId last_;
-};
-
-// A step that may be part of the best path; its bytes are a lower estimate until they are followed row by
-// row.
-struct Candidate {
-  NodeId first, last;
-  std::int64_t bytes;
-  bool exact;
-};
-
-std::vector<Candidate> candidates(const RowGraph& graph, bool input_streamed,
-                                  const std::vector<std::int64_t>& cuts) {
-  std::vector<Candidate> all;
-  for (NodeId last = 0; last < graph.size(); ++last) {
-    const std::int64_t after = cuts[static_cast<std::size_t>(last) + 1];
-    const NodeId first = std::min(earliest_first(graph, last, graph.size(), input_streamed), last);
-    for (NodeId from = first; from <= last; ++from) {
-      const std::int64_t before = cuts[static_cast<std::size_t>(from)];
-      const bool exact = graph.reshapes(last);
-      all.push_back({from, last, std::max(before, after), exact});
-    }
-  }
-  return all;
-}
-
-}  // namespace
-
-std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed) {
-  const std::vector<std::int64_t> cuts = bytes_at_cuts(graph, 1);
-  std::vector<Candidate> steps = candidates(graph, input_streamed, cuts);
-  const auto n = static_cast<std::size_t>(graph.size());
-  while (true) {
-    std::vector<std::int64_t> least(n + 1, std::numeric_limits<std::int64_t>::max());
-    std::vector<Candidate*> by(n + 1, nullptr);
-    least[0] = 0;
-    for (Candidate& c : steps) {  // ordered by last node: every earlier cut is settled
-      const std::int64_t bytes = std::max(least[static_cast<std::size_t>(c.first)], c.bytes);
-      const std::size_t cut = static_cast<std::size_t>(c.last) + 1;
-      if (bytes < least[cut]) {
-        least[cut] = bytes;
-        by[cut] = &c;
-      }
-    }
-    bool exact = true;
-    for (std::size_t cut = n; cut > 0; cut = static_cast<std::size_t>(by[cut]->first)) {
-      Candidate& c = *by[cut];
-      if (c.exact) continue;
-      const std::int64_t at_cut = cuts[static_cast<std::size_t>(c.first)];
-      c.bytes = std::max(c.bytes, LiveRows(graph, c.first, c.last).most(at_cut));
-      c.exact = true;
-      exact = false;
-    }
-    if (exact) return least[n];
-  }
 }
 
 }  // namespace mcufit

@@ -36,6 +36,10 @@ std::vector<Grouping> pareto_groupings(const RowGraph& graph, bool input_streame
 // last that reads them. No plan of any grouping needs less.
 std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed);
 
+// The first node from which a group of at most `longest` nodes may run up to `last`; above `last` where none
+// may.
+NodeId earliest_first(const RowGraph& graph, NodeId last, NodeId longest, bool input_streamed);
+
 // Bytes that must lie in the arena before node `id` runs: tensors of earlier nodes that it or later ones
 // read, one for a tensor and its reshapes; each rounded up to a multiple of `alignment`.
 std::vector<std::int64_t> bytes_at_cuts(const RowGraph& graph, std::int64_t alignment);

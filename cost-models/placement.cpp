@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "blocks/foundation/random.h"
+#include "cost-models/plan.h"
 
 namespace mcufit {
 namespace {
@@ -43,10 +45,30 @@ class Arrangement {
     }
   }
 
-  // The arena's bytes when the blocks are placed in this order; no more than `least` are of interest.
-  std::int64_t place(const Order& order, std::int64_t least) {
+  // Places the blocks in this order inside of [0, window) as far as they fit; returns the sum of the bytes by
+  // which they do not, `most` or more being of no interest. That guides a search better than the arena's
+  // size: mending one of two equal faults is progress.
+  std::int64_t overflow(const Order& order, std::int64_t window, std::int64_t most) {
     std::fill(placed_.begin(), placed_.end(), false);
-    low_ = high_ = 0;
+    low_ = 0;
+    high_ = window;
+    std::int64_t sum = 0;
+    for (const std::size_t block : order.blocks) {
+      const std::int64_t at = best_offset(block, order.high[block]);
+      offset_[block] = at;
+      placed_[block] = true;
+      sum += std::max<std::int64_t>(0, -at) + std::max<std::int64_t>(0, at + blocks_[block].bytes - window);
+      if (sum >= most) break;
+    }
+    return sum;
+  }
+
+  // The arena's bytes when the blocks are placed in this order; `least` or more are of no interest. `start`
+  // bytes are there from the start, so that both ends can be used before it grows.
+  std::int64_t place(const Order& order, std::int64_t start, std::int64_t least) {
+    std::fill(placed_.begin(), placed_.end(), false);
+    low_ = 0;
+    high_ = start;
     for (const std::size_t block : order.blocks) {
       const std::int64_t at = best_offset(block, order.high[block]);
       offset_[block] = at;
@@ -58,10 +80,20 @@ class Arrangement {
     return high_ - low_;
   }
 
-  // The offsets of the last place() that went through, from 0 on.
-  void write(std::vector<Block>& blocks) const {
-    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i].offset = offset_[i] - low_;
+  // One that is needed together with `block`; itself when there is none.
+  std::size_t neighbour(std::size_t block, Random& random) const {
+    const std::vector<Conflict>& all = conflicts_[block];
+    return all.empty() ? block : all[random.below(all.size())].neighbour;
   }
+
+  // Bytes from the lowest offset of the last full placing to the highest end.
+  std::int64_t arena() const {
+    std::int64_t end = offset_[0];
+    for (std::size_t i = 0; i < blocks_.size(); ++i) end = std::max(end, offset_[i] + blocks_[i].bytes);
+    return end - *std::min_element(offset_.begin(), offset_.end());
+  }
+
+  const std::vector<std::int64_t>& offsets() const { return offset_; }
 
  private:
   // Beside its neighbours or at an end of the arena so far, wherever the arena grows least.
@@ -122,73 +154,138 @@ std::vector<std::int64_t> pressures(const std::vector<Block>& blocks) {
   return pressure;
 }
 
-std::vector<Order> first_orders(const std::vector<Block>& blocks) {
+// Each block prefers the end that the one before it does not: neighbours in a chain then lie at both ends.
+std::vector<bool> alternating(std::size_t blocks) {
+  std::vector<bool> high(blocks);
+  for (std::size_t i = 0; i < blocks; ++i) high[i] = i % 2 == 1;
+  return high;
+}
+
+// The same, but what is followed lies high, that there is room for its follower just below it, and what is
+// needed in one step alone lies low.
+std::vector<bool> followers_high(const std::vector<Block>& blocks, const std::vector<Following>& follows) {
+  std::vector<bool> high = alternating(blocks.size());
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    if (blocks[i].first_step == blocks[i].last_step) high[i] = false;
+  }
+  for (const Following& f : follows) {
+    const bool both_stay = blocks[f.from].first_step < blocks[f.from].last_step &&
+                           blocks[f.to].first_step < blocks[f.to].last_step;
+    if (both_stay) high[f.from] = high[f.to] = true;
+  }
+  return high;
+}
+
+std::vector<Order> first_orders(const std::vector<Block>& blocks, const std::vector<Following>& follows) {
   const std::vector<std::int64_t> pressure = pressures(blocks);
-  const std::size_t n = blocks.size();
-  std::vector<std::size_t> order(n);
-  std::iota(order.begin(), order.end(), 0);
-  std::vector<Order> orders;
-  std::vector<bool> alternating(n);
-  for (std::size_t i = 0; i < n; ++i) alternating[i] = i % 2 == 1;
-  const auto add = [&](auto before) {
-    std::vector<std::size_t> sorted = order;
-    std::stable_sort(sorted.begin(), sorted.end(), before);
-    orders.push_back({sorted, std::vector<bool>(n, true)});
-    orders.push_back({sorted, alternating});
-  };
-  add([&](std::size_t a, std::size_t b) {
+  std::vector<std::size_t> born(blocks.size());
+  std::iota(born.begin(), born.end(), 0);
+  std::vector<std::size_t> large = born, tight = born;
+  std::stable_sort(born.begin(), born.end(),
+                   [&](std::size_t a, std::size_t b) { return blocks[a].first_step < blocks[b].first_step; });
+  std::stable_sort(large.begin(), large.end(),
+                   [&](std::size_t a, std::size_t b) { return blocks[a].bytes > blocks[b].bytes; });
+  std::stable_sort(tight.begin(), tight.end(), [&](std::size_t a, std::size_t b) {
     return pressure[a] != pressure[b] ? pressure[a] > pressure[b] : blocks[a].bytes > blocks[b].bytes;
   });
-  add([&](std::size_t a, std::size_t b) { return blocks[a].bytes > blocks[b].bytes; });
-  add([&](std::size_t a, std::size_t b) { return blocks[a].first_step < blocks[b].first_step; });
+  std::vector<Order> orders;
+  for (const auto& order : {tight, large, born}) {
+    orders.push_back({order, followers_high(blocks, follows)});
+    orders.push_back({order, alternating(blocks.size())});
+  }
   return orders;
 }
 
-Order changed(Order order, Random& random) {
-  const std::size_t n = order.blocks.size();
-  const std::size_t a = random.below(n), b = random.below(n);
-  switch (random.below(3)) {
-    case 0:
-      std::swap(order.blocks[a], order.blocks[b]);
-      break;
-    case 1: {
-      const std::size_t block = order.blocks[a];
-      order.blocks.erase(order.blocks.begin() + static_cast<std::ptrdiff_t>(a));
-      order.blocks.insert(order.blocks.begin() + static_cast<std::ptrdiff_t>(b), block);
-      break;
-    }
-    case 2:
-      order.high[a] = !order.high[a];
-      break;
+// Tries orders and keeps the best.
+class Placing {
+ public:
+  Placing(const std::vector<Block>& blocks, const std::vector<Following>& follows, std::int64_t window)
+      : blocks_(blocks), arrangement_(blocks, follows), window_(window) {}
+
+  // Where the arena grows from nothing.
+  void try_growing(const Order& order) {
+    if (arrangement_.place(order, 0, arena_) < arena_) keep();
   }
-  return order;
-}
+
+  void try_window(Order order) {
+    const std::int64_t overflow = arrangement_.overflow(order, window_, overflow_ + 1);
+    if (overflow > overflow_) return;
+    overflow_ = overflow;
+    best_ = std::move(order);
+    at_ = arrangement_.offsets();
+    if (arrangement_.arena() < arena_) keep();
+  }
+
+  // The best order with a block that leaves the window, or one beside it, placed earlier or turned around.
+  Order changed(Random& random) const {
+    Order order = best_;
+    std::vector<std::size_t> outside;
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      if (at_[i] < 0 || at_[i] + blocks_[i].bytes > window_) outside.push_back(i);
+    }
+    if (outside.empty()) return order;
+    std::size_t block = outside[random.below(outside.size())];
+    if (random.below(2) == 0) block = arrangement_.neighbour(block, random);
+    const auto at = std::find(order.blocks.begin(), order.blocks.end(), block);
+    const auto to =
+        order.blocks.begin() +
+        static_cast<std::ptrdiff_t>(random.below(static_cast<std::uint64_t>(at - order.blocks.begin()) + 1));
+    if (random.below(3) > 0) std::rotate(to, at, at + 1);
+    if (random.below(2) == 0) order.high[block] = !order.high[block];
+    return order;
+  }
+
+  // Asks for less than was reached.
+  void shrink(std::int64_t bound) {
+    window_ =
+        std::max(bound, arena_ - std::max<std::int64_t>(kTensorAlignment,
+                                                        arena_ / 256 / kTensorAlignment * kTensorAlignment));
+    overflow_ = std::int64_t{1} << 60;
+    const Order order = best_;
+    try_window(order);
+  }
+
+  bool fits() const { return overflow_ == 0; }
+  std::int64_t arena() const { return arena_; }
+
+  void write(std::vector<Block>& blocks) const {
+    const std::int64_t start = *std::min_element(kept_.begin(), kept_.end());
+    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i].offset = kept_[i] - start;
+  }
+
+ private:
+  void keep() {
+    kept_ = arrangement_.offsets();
+    arena_ = arrangement_.arena();
+  }
+
+  const std::vector<Block>& blocks_;
+  Arrangement arrangement_;
+  std::int64_t window_;
+  Order best_;                      // that overflows the window least
+  std::vector<std::int64_t> at_;    // its offsets
+  std::vector<std::int64_t> kept_;  // of the smallest arena
+  std::int64_t overflow_ = std::int64_t{1} << 60;
+  std::int64_t arena_ = std::int64_t{1} << 60;
+};
 
 }  // namespace
 
-std::int64_t arrange(std::vector<Block>& blocks, const std::vector<Following>& follows, int attempts,
-                     std::int64_t bound) {
-  Arrangement arrangement(blocks, follows);
-  Order best;
-  std::int64_t least = std::numeric_limits<std::int64_t>::max();
-  for (Order& order : first_orders(blocks)) {
-    const std::int64_t arena = arrangement.place(order, least);
-    if (arena >= least) continue;
-    least = arena;
-    best = std::move(order);
-    arrangement.write(blocks);
-    if (least <= bound) return least;
+std::int64_t arrange(std::vector<Block>& blocks, const std::vector<Following>& follows,
+                     const Effort& effort) {
+  Placing placing(blocks, follows, effort.expected);
+  for (const Order& order : first_orders(blocks, follows)) {
+    placing.try_window(order);
+    if (placing.fits() && effort.attempts == 0) break;
+    placing.try_growing(order);
   }
   Random random(1);
-  for (int i = 0; i < attempts && least > bound; ++i) {
-    Order order = changed(best, random);
-    const std::int64_t arena = arrangement.place(order, least + 1);
-    if (arena > least) continue;
-    least = arena;
-    best = std::move(order);
-    arrangement.write(blocks);
+  for (int i = 0; i < effort.attempts && placing.arena() > effort.bound; ++i) {
+    if (placing.fits()) placing.shrink(effort.bound);
+    placing.try_window(placing.changed(random));
   }
-  return least;
+  placing.write(blocks);
+  return placing.arena();
 }
 
 }  // namespace mcufit

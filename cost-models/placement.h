@@ -23,10 +23,15 @@ struct Following {
   std::int64_t distance = 0;  // a multiple of kTensorAlignment, may be negative
 };
 
-// Gives every block an offset and returns the arena's bytes. Each block goes where it widens the arena least;
-// several orders are tried, then `attempts` random changes of the best one (the same ones every time), until
-// the arena is no larger than `bound`.
-std::int64_t arrange(std::vector<Block>& blocks, const std::vector<Following>& follows, int attempts,
-                     std::int64_t bound);
+// How hard to try.
+struct Effort {
+  int attempts = 0;           // random changes of the best order, the same ones every time
+  std::int64_t expected = 0;  // bytes that are likely to do: without attempts it stops there
+  std::int64_t bound = 0;     // no arrangement is below: with attempts it stops there
+};
+
+// Gives every block an offset and returns the arena's bytes. Each block goes where it widens the arena least,
+// in several orders and then in changed ones.
+std::int64_t arrange(std::vector<Block>& blocks, const std::vector<Following>& follows, const Effort& effort);
 
 }  // namespace mcufit

@@ -10,7 +10,8 @@
 namespace mcufit {
 namespace {
 
-constexpr int kAttempts = 60;  // placements of each grouping of a front
+constexpr int kAttempts = 30;       // changed placements of each grouping of a front
+constexpr int kMostAttempts = 300;  // of the smallest one
 constexpr NodeId kQuickGroup =
     8;  // nodes of a group in the quick mode: an inverted residual and its neighbours
 
@@ -46,16 +47,19 @@ MemoryPlan quick_plan(const Graph& lowered, const RowGraph& graph, const PlanOpt
   const std::vector<Grouping> groupings =
       pareto_groupings(graph, options.input_streamed, kQuickGroup, layers.arena_bytes);
   if (groupings.empty()) return layers;
-  MemoryPlan grouped = place_groups(graph, groupings.front(), 0);
+  MemoryPlan grouped = place_groups(graph, groupings.front(), 0, groupings.front().bytes);
   return grouped.arena_bytes < layers.arena_bytes ? grouped : layers;
 }
 
 // The plan of each grouping that is worth it, and layer by layer.
-std::vector<MemoryPlan> all_plans(const Graph& lowered, const RowGraph& graph, const PlanOptions& options) {
+std::vector<MemoryPlan> all_plans(const Graph& lowered, const RowGraph& graph, const PlanOptions& options,
+                                  std::int64_t bound) {
   std::vector<MemoryPlan> plans{plan(lowered), quick_plan(lowered, graph, options)};
+  int attempts = kMostAttempts;  // for the smallest
   for (const Grouping& grouping :
        pareto_groupings(graph, options.input_streamed, graph.size(), plans[0].arena_bytes)) {
-    plans.push_back(place_groups(graph, grouping, kAttempts));
+    plans.push_back(place_groups(graph, grouping, attempts, bound));
+    attempts = kAttempts;
   }
   return plans;
 }
@@ -66,7 +70,7 @@ std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& opti
   const RowGraph graph(lowered);
   const std::int64_t bound = least_live_bytes(graph, options.input_streamed);
   std::vector<FrontPoint> points;
-  for (MemoryPlan& plan : all_plans(lowered, graph, options)) {
+  for (MemoryPlan& plan : all_plans(lowered, graph, options, bound)) {
     plan.lower_bound_bytes = bound;
     points.push_back(point(lowered, graph, std::move(plan)));
   }

@@ -30,7 +30,7 @@ class GroupPlacement {
     }
   }
 
-  MemoryPlan run(int attempts) {
+  MemoryPlan run(int attempts, std::int64_t bound) {
     for (const GroupRange& group : grouping_.groups) {
       if (group.by_rows) {
         add_group(group);
@@ -38,7 +38,7 @@ class GroupPlacement {
         add_whole(group.first);
       }
     }
-    plan_.arena_bytes = arrange(blocks_, follows_, attempts, grouping_.bytes);
+    plan_.arena_bytes = arrange(blocks_, follows_, {attempts, grouping_.bytes, bound});
     for (NodeId id = 0; id < graph_.size(); ++id) {
       Placement& p = plan_.placements[at(id)];
       p.offset = blocks_[block_of_[at(id)]].offset;
@@ -117,22 +117,30 @@ class GroupPlacement {
     }
   }
 
-  // The whole outputs of a group may follow the rows of an input that dies in it.
+  // What a group writes may follow the rows of an input that dies in it.
   void let_follow(const GroupRange& group, const std::vector<RowCall>& schedule, NodeId input) {
     const std::size_t from = block_of_[at(input)];
     if (blocks_[from].last_step != step_of_[at(group.first)]) return;
     for (NodeId id = group.first; id <= group.last; ++id) {
-      if (plan_.placements[at(id)].ring_rows > 0) continue;
-      const std::int64_t distance =
-          align_up(diagonal_distance(graph_, group.first, group.last, schedule, {input, id}));
-      const std::size_t to = block_of_[at(id)];
-      const auto same = std::find_if(follows_.begin(), follows_.end(),
-                                     [&](const Following& f) { return f.from == from && f.to == to; });
-      if (same == follows_.end()) {
-        follows_.push_back({from, to, distance});
-      } else {
-        same->distance = std::max(same->distance, distance);
-      }
+      const std::int32_t ring = plan_.placements[at(id)].ring_rows;
+      const auto distance = [&](Written what) {
+        return align_up(diagonal_distance(graph_, group.first, group.last, schedule,
+                                          {input, id, what, ring > 0 ? ring : graph_.height(id)}));
+      };
+      keep_apart({from, block_of_[at(id)], distance(Written::output)});
+      if (sums_of_[at(id)] != kNone) keep_apart({from, sums_of_[at(id)], distance(Written::sums)});
+    }
+  }
+
+  // Of the distances of two blocks the largest holds: a block may be several inputs, of one's reshapes.
+  void keep_apart(const Following& following) {
+    const auto same = std::find_if(follows_.begin(), follows_.end(), [&](const Following& f) {
+      return f.from == following.from && f.to == following.to;
+    });
+    if (same == follows_.end()) {
+      follows_.push_back(following);
+    } else {
+      same->distance = std::max(same->distance, following.distance);
     }
   }
 
@@ -160,8 +168,8 @@ class GroupPlacement {
 
 }  // namespace
 
-MemoryPlan place_groups(const RowGraph& graph, const Grouping& grouping, int attempts) {
-  return GroupPlacement(graph, grouping).run(attempts);
+MemoryPlan place_groups(const RowGraph& graph, const Grouping& grouping, int attempts, std::int64_t bound) {
+  return GroupPlacement(graph, grouping).run(attempts, bound);
 }
 
 }  // namespace mcufit

@@ -9,8 +9,9 @@
 
 namespace mcufit {
 
-// Places the tensors, line buffers and sums of a grouping; `attempts` as in arrange(). Its bound is the most
-// bytes that one step needs. Not yet verified.
-MemoryPlan place_groups(const RowGraph& graph, const Grouping& grouping, int attempts);
+// Places the tensors, line buffers and sums of a grouping, with so many attempts beyond the first ones (see
+// arrange()). Its bound is the most bytes that one step was estimated to
+// need. Not yet verified.
+MemoryPlan place_groups(const RowGraph& graph, const Grouping& grouping, int attempts, std::int64_t bound);
 
 }  // namespace mcufit

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "blocks/foundation/error.h"
 
@@ -233,15 +234,19 @@ bool busy_together(const std::vector<RowRange>& a, const std::vector<RowRange>& 
 }
 
 std::int64_t diagonal_distance(const RowGraph& graph, NodeId first, NodeId last,
-                               const std::vector<RowCall>& schedule, std::pair<NodeId, NodeId> from_to) {
-  const auto [from, to] = from_to;
+                               const std::vector<RowCall>& schedule, const Follower& follower) {
+  const auto [from, to, what, ring] = follower;
   RowProgress progress(graph, first, last, schedule);
   std::int64_t distance = -graph.bytes(from);
   for (const RowCall& call : schedule) {
-    const std::int32_t needed = progress.needed_from(from);
-    const std::int32_t there = call.node == to ? graph.rows_after(to, first, call.row_end) : 0;
-    if (there > 0 && needed < graph.height(from))
-      distance = std::max(distance, there * graph.row_bytes(to) - needed * graph.row_bytes(from));
+    if (call.node == to) {
+      const std::int32_t rows = graph.rows_after(to, first, call.row_end);
+      const std::int64_t output = rows > 0 ? ((rows - 1) % ring + 1) * graph.row_bytes(to) : 0;
+      const std::int64_t end = what == Written::sums ? graph.sum_bytes(to, first) : output;
+      const std::int32_t needed = progress.needed_from(from);
+      if (end > 0 && needed < graph.height(from))
+        distance = std::max(distance, end - needed * graph.row_bytes(from));
+    }
     progress.advance(call);
   }
   return distance;

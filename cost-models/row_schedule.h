@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "blocks/graph.h"
@@ -145,11 +144,21 @@ std::vector<std::vector<RowRange>> busy_calls(const RowGraph& graph, NodeId firs
                                               const std::vector<RowCall>& schedule);
 bool busy_together(const std::vector<RowRange>& a, const std::vector<RowRange>& b);
 
-// The safe distance of a group's whole output `to` below its whole input `from`, which nobody reads later:
-// with offset(to) + distance <= offset(from), no row of `to` is written where a row of `from` lies that is
-// read by the same call or a later one. In bytes; at most the bytes of `to`, negative where `to` may even
-// start behind `from`.
+// Bytes that a call of a group writes, counted from the start of what it writes to.
+enum class Written { output, sums };
+
+// The safe distance of what a group writes below its whole input `from`, which nobody reads later: with
+// offset(to) + distance <= offset(from), no byte of `to` is written where a row of `from` lies that is read
+// by the same call or a later one. `to` is the output of a node of the group, in a ring of `ring` rows (its
+// height when it is whole), or its sums. In bytes; at most those of `to`, negative where `to` may even start
+// behind the start of `from`.
+struct Follower {
+  NodeId from = 0;
+  NodeId to = 0;
+  Written what = Written::output;
+  std::int32_t ring = 1;
+};
 std::int64_t diagonal_distance(const RowGraph& graph, NodeId first, NodeId last,
-                               const std::vector<RowCall>& schedule, std::pair<NodeId, NodeId> from_to);
+                               const std::vector<RowCall>& schedule, const Follower& follower);
 
 }  // namespace mcufit

@@ -163,16 +163,21 @@ class PlanVerification {
   // `later` may lie over `earlier` when it is the same value, takes turns with it, replaces it element by
   // element, or follows it row by row at a safe distance.
   bool may_share(const Extent& earlier, const Extent& later) const {
-    if (earlier.sums || later.sums) return false;
-    if (bytes_of(earlier.node) == bytes_of(later.node)) return earlier.offset == later.offset;
-    if (take_turns(earlier, later)) return true;
+    if (earlier.sums) return false;
+    if (!later.sums) {
+      if (bytes_of(earlier.node) == bytes_of(later.node)) return earlier.offset == later.offset;
+      if (take_turns(earlier, later)) return true;
+    }
     const Step& step = step_with(later.node);
     if (earlier.last_step != later.first_step || earlier.first_step == later.first_step) return false;
     if (step.nodes.size() == 1 && in_place(plan_, lowered_, later.node, earlier.node)) return true;
-    if (!step.by_rows || plan_.placement(later.node).ring_rows > 0) return false;
+    if (!step.by_rows) return false;
     const NodeId first = step.nodes.front(), last = step.nodes.back();
+    const std::int32_t ring = plan_.placement(later.node).ring_rows;
+    const Follower follower{earlier.node, later.node, later.sums ? Written::sums : Written::output,
+                            ring > 0 ? ring : rows_.height(later.node)};
     const std::int64_t distance =
-        diagonal_distance(rows_, first, last, row_schedule(rows_, first, last), {earlier.node, later.node});
+        diagonal_distance(rows_, first, last, row_schedule(rows_, first, last), follower);
     return later.offset + distance <= earlier.offset;
   }
 

@@ -8,6 +8,7 @@
 #include "cost-models/plan.h"
 #include "cost-models/plan_groups.h"
 #include "tests/cost-models/arena_judge.h"
+#include "tests/cost-models/published_nets.h"
 #include "tests/cost-models/random_nets.h"
 #include "tests/random_seed.h"
 
@@ -48,7 +49,7 @@ TEST(GroupedPlan, AnyGroupingHoldsAndNeedsItsBound) {
   for (int i = 0; i < 300; ++i) {
     const Graph graph = RandomNet(random).build();
     const RowGraph rows(graph);
-    const MemoryPlan plan = place_groups(rows, random_grouping(random, rows), 5);
+    const MemoryPlan plan = place_groups(rows, random_grouping(random, rows), 5, 0);
     ASSERT_NO_THROW(verify(plan, graph)) << to_json(graph).dump() << to_json(plan).dump();
     ASSERT_EQ(ArenaJudge(plan, graph).first_wrong_reader(), std::nullopt) << to_json(graph).dump();
     ASSERT_LE(least_live_bytes(rows, true), plan.arena_bytes) << to_json(graph).dump();
@@ -64,7 +65,7 @@ TEST(GroupedPlan, BestIsNotAboveQuickNorQuickAboveLayerByLayer) {
     const MemoryPlan best = plan(graph, {.mode = PlanMode::best, .input_streamed = streamed});
     const MemoryPlan quick = plan(graph, {.mode = PlanMode::quick, .input_streamed = streamed});
     const MemoryPlan layers = plan(graph, {.mode = PlanMode::layer_by_layer});
-    ASSERT_LE(best.lower_bound_bytes, best.arena_bytes);
+    ASSERT_LE(best.lower_bound_bytes, best.arena_bytes) << to_json(graph).dump() << to_json(best).dump();
     ASSERT_LE(best.arena_bytes, quick.arena_bytes);
     ASSERT_LE(quick.arena_bytes, layers.arena_bytes);
     ASSERT_EQ(ArenaJudge(best, graph).first_wrong_reader(), std::nullopt);
@@ -99,7 +100,7 @@ TEST(GroupedPlan, VerifyRefusesWhatTheJudgeRefuses) {
   for (int i = 0; i < 300; ++i) {
     const Graph graph = RandomNet(random).build();
     const RowGraph rows(graph);
-    MemoryPlan plan = place_groups(rows, random_grouping(random, rows), 5);
+    MemoryPlan plan = place_groups(rows, random_grouping(random, rows), 5, 0);
     Placement& p = plan.placements[random.below(plan.placements.size())];
     p.offset += 4 * random.between(-3, 3);
     const std::int64_t end = p.offset + p.bytes;
@@ -120,7 +121,7 @@ TEST(GroupedPlan, VerifyRefusesALineBufferThatIsOneRowShort) {
   for (int i = 0; i < 100; ++i) {
     const Graph graph = RandomNet(random).build();
     const RowGraph rows(graph);
-    const MemoryPlan plan = place_groups(rows, random_grouping(random, rows), 5);
+    const MemoryPlan plan = place_groups(rows, random_grouping(random, rows), 5, 0);
     for (std::size_t id = 0; id < plan.placements.size(); ++id) {
       if (plan.placements[id].ring_rows < 2) continue;
       MemoryPlan less = plan;
@@ -133,12 +134,23 @@ TEST(GroupedPlan, VerifyRefusesALineBufferThatIsOneRowShort) {
   EXPECT_GT(damaged, 10);
 }
 
+// Input streamed, pooling in the group, no residual adds, no MAC more than layer by layer.
+TEST(GroupedPlan, PublishedNetsNeedNoMoreThanThis) {
+  const std::int64_t most[] = {23'000, 16'500, 62'000};
+  for (std::size_t i = 0; i < 3; ++i) {
+    const Graph graph = testing::published_graph(testing::published_nets()[i], false);
+    const MemoryPlan best = plan(graph, {.input_streamed = true});
+    EXPECT_LE(best.arena_bytes, most[i]) << graph.name;
+    EXPECT_EQ(ArenaJudge(best, graph).first_wrong_reader(), std::nullopt) << graph.name;
+  }
+}
+
 TEST(GroupedPlan, VerifyRefusesStepsThatCannotRun) {
   GraphBuilder b("fork", {4, 4, 2});
   const NodeId x = b.pointwise("x", b.input(), 2);
   b.add("sum", x, b.pointwise("y", b.input(), 2));
   const Graph graph = lower(b.finish());
-  MemoryPlan plan = place_groups(RowGraph(graph), {{{0, 0, false}, {1, 3, true}}, 0, 0}, 0);
+  MemoryPlan plan = place_groups(RowGraph(graph), {{{0, 0, false}, {1, 3, true}}, 0, 0}, 0, 0);
   verify(plan, graph);
   MemoryPlan whole = plan;
   whole.steps[1].by_rows = false;

@@ -71,7 +71,7 @@ TEST(RowSchedule, DistanceIsThatOfTheDelay) {
   const Graph graph = lower(b.finish());
   const RowGraph rows(graph);
   // Row r of the output follows row r - 1 of the input, and may not touch it.
-  EXPECT_EQ(diagonal_distance(rows, 1, 1, row_schedule(rows, 1, 1), {0, 1}), 2 * 8);
+  EXPECT_EQ(diagonal_distance(rows, 1, 1, row_schedule(rows, 1, 1), {.from = 0, .to = 1, .ring = 8}), 2 * 8);
 }
 
 TEST(RowSchedule, GroupsAreConsecutiveAndConnected) {
