@@ -148,6 +148,7 @@ std::vector<std::int64_t> pressures(const std::vector<Block>& blocks) {
     for (std::int32_t s = b.first_step; s <= b.last_step; ++s) live[static_cast<std::size_t>(s)] += b.bytes;
   }
   std::vector<std::int64_t> pressure;
+  pressure.reserve(blocks.size());
   for (const Block& b : blocks) {
     pressure.push_back(*std::max_element(live.begin() + b.first_step, live.begin() + b.last_step + 1));
   }

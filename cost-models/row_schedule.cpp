@@ -33,7 +33,7 @@ concept Sliding = AnyOf<T, Conv2d, DepthwiseConv2d, AveragePool2d, MaxPool2d>;
 RowWindow row_window(const Graph& graph, NodeId id, std::size_t input) {
   const Node& node = graph.node(id);
   const std::int32_t height = graph.node(node.inputs[input]).shape.height;
-  const RowWindow same{.height = height};
+  RowWindow same{.height = height};
   return std::visit(
       overloaded{
           [&]<RowByRow T>(const T&) {
