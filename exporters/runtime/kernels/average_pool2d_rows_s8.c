@@ -8,10 +8,15 @@ typedef char mcufit_average_pool2d_rows_s8_step_bytes[sizeof(void *) != 4 ||
                                                           ? 1
                                                           : -1];
 
-static void add_row(const mcufit_pool2d_s8_step *step, const int8_t *input, int32_t *sums) {
+/* The first pixel of all starts the sums: clearing them would be a call of memset. */
+static void add_row(const mcufit_pool2d_s8_step *step, const int8_t *input, int32_t *sums, int16_t row) {
   int16_t column, c;
   for (column = 0; column < step->window.input_width; ++column) {
-    for (c = 0; c < step->window.output_channels; ++c) sums[c] += input[c];
+    if (row == 0 && column == 0) {
+      for (c = 0; c < step->window.output_channels; ++c) sums[c] = input[c];
+    } else {
+      for (c = 0; c < step->window.output_channels; ++c) sums[c] += input[c];
+    }
     input += step->input.pixel_stride;
   }
 }
@@ -32,10 +37,7 @@ void mcufit_average_pool2d_rows_s8(const mcufit_average_pool2d_rows_s8_step *ste
   const mcufit_pool2d_s8_step *whole = &step->whole;
   int32_t *sums = (int32_t *)(void *)(arena + step->sums);
   int16_t y;
-  if (first_row == 0) {
-    for (y = 0; y < whole->window.output_channels; ++y) sums[y] = 0;
-  }
   for (y = first_row; y < end_row; ++y)
-    add_row(whole, arena + whole->input.offset + mcufit_row(&whole->input, y), sums);
+    add_row(whole, arena + whole->input.offset + mcufit_row(&whole->input, y), sums, y);
   if (end_row == whole->window.input_height) finish(whole, sums, arena + whole->output.offset);
 }
