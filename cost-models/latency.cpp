@@ -141,6 +141,7 @@ std::optional<std::string> operator_class(const Node& node) {
   if (!kernel_of(node)) return std::nullopt;
   if (const auto* conv = std::get_if<Conv2d>(&node.op))
     return conv->window.taps() == 1 ? "conv2d_pointwise" : "conv2d_spatial";
+  if (std::holds_alternative<Activate>(node.op)) return "lookup";  // one kernel, whatever the curve
   return std::string(op_name(node.op));
 }
 

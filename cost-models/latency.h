@@ -33,7 +33,7 @@ using Terms = std::array<double, kTermNames.size()>;
 Terms terms_of(const Graph& lowered, NodeId id);
 
 // The class whose law a node of a lowered graph follows: its op's name, a convolution's with _pointwise or
-// _spatial behind it. Nothing for what no kernel executes.
+// _spatial behind it, "lookup" for every activation that is a node. Nothing for what no kernel executes.
 std::optional<std::string> operator_class(const Node& node);
 
 // One class: what each term costs, none of them below zero, and how wrong that was on layers that the fit had

@@ -175,6 +175,7 @@ QuantizedNode random_node(Random& random, const Node& node, const NodeWeights& z
 
 QuantizedGraph layer_net(Random& random, int rounds) {
   std::vector<int> kinds;
+  kinds.reserve(static_cast<std::size_t>(rounds) * Chain::kKinds);
   for (int i = 0; i < rounds * Chain::kKinds; ++i) kinds.push_back(i % Chain::kKinds);
   random.shuffle(kinds);
   Chain chain(random);

@@ -132,6 +132,12 @@ TEST_P(EmulatedCore, GivesTheInterpretersBytesAndThePredictedLedger) {
 
   expect_as_predicted(report, cost);
   EXPECT_EQ(cost.ram.data_bss_bytes, 0);
+  const auto law = load_latency_law(target);
+  ASSERT_TRUE(law.has_value());
+  const auto counted = static_cast<double>(report.instructions_per_inference);
+  EXPECT_NEAR(predict(law->law, graph_.graph), counted, 0.3 * counted)
+      << "`mcufit calibrate latency --core " << GetParam() << "` makes the law anew";
+
   EXPECT_EQ(to_json(run_it("again")), to_json(report)) << "repeated to the instruction";
 
   const Cost streamed = price(graph_.graph, code, longest_groups(graph_.graph));
