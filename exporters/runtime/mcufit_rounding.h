@@ -28,8 +28,27 @@ static inline int32_t mcufit_rounding_shift_right(int32_t x, int bits) {
 
 /* a * b / 2^31 to nearest, ties upwards (TFLite's nudge for negative products and its division that truncates
    come to the same). Not both may be INT32_MIN. */
-static inline int32_t mcufit_rounding_high_product(int32_t a, int32_t b) {
+static inline int32_t mcufit_rounding_high_product_wide(int32_t a, int32_t b) {
   return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+}
+
+/* The same from products of 32 bits, which is all that Armv6-M multiplies: the halves' products are added
+   from the low end, no sum of which leaves 32 bits. */
+static inline int32_t mcufit_rounding_high_product_halves(int32_t a, int32_t b) {
+  const int32_t a_high = a >> 16, b_high = b >> 16;
+  const uint32_t a_low = (uint32_t)a & 0xFFFFU, b_low = (uint32_t)b & 0xFFFFU;
+  const int32_t first = a_high * (int32_t)b_low + (int32_t)(a_low * b_low >> 16);
+  const int32_t second = (int32_t)a_low * b_high + (first & 0xFFFF); /* bits 16 to 47 but for first's high */
+  const int32_t high = a_high * b_high + (first >> 16) + (second >> 16);
+  return (int32_t)(((uint32_t)high << 1) + ((((uint32_t)second & 0xFFFFU) + 0x4000U) >> 15));
+}
+
+static inline int32_t mcufit_rounding_high_product(int32_t a, int32_t b) {
+#ifdef __ARM_ARCH_6M__
+  return mcufit_rounding_high_product_halves(a, b);
+#else
+  return mcufit_rounding_high_product_wide(a, b);
+#endif
 }
 
 /* The same, saturating: the only product that does not fit, of two INT32_MIN, gives INT32_MAX. */

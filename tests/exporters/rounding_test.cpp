@@ -47,6 +47,19 @@ TEST(Rounding, HighMultiplySaturatesOnlyAtTheLeastTimesTheLeast) {
   EXPECT_EQ(mcufit_doubling_high_multiply(kMost, kMost), 2147483646);
 }
 
+TEST(Rounding, HighProductFromHalvesEqualsTheWideOne) {
+  const std::uint64_t seed = test_seed();
+  for (int i = 0; i < 200'000; ++i) {
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const std::int32_t a = any_int32(random), b = any_int32(random);
+    if (a == kLeast && b == kLeast) continue;
+    ASSERT_EQ(mcufit_rounding_high_product_halves(a, b), mcufit_rounding_high_product_wide(a, b))
+        << a << " * " << b << ", " << case_name(seed, i);
+    ASSERT_EQ(mcufit_rounding_high_product_halves(a, kHalf), mcufit_rounding_high_product_wide(a, kHalf))
+        << a << ", " << case_name(seed, i);
+  }
+}
+
 TEST(Rounding, HighMultiplyRoundsTiesUpwards) {
   EXPECT_EQ(mcufit_doubling_high_multiply(1, kHalf), 1);    // 0.5
   EXPECT_EQ(mcufit_doubling_high_multiply(-1, kHalf), 0);   // -0.5

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mcufit_runtime.h"
+#include "mcufit_dot.h"
 #include "mcufit_rounding.h"
 
 typedef char mcufit_conv2d_s8_step_bytes
@@ -13,36 +14,6 @@ typedef struct {
   int32_t run, runs; /* bytes of a run; runs of a kernel row */
   mcufit_taps rows, columns;
 } patch;
-
-/* Adds to two sums the products of one run of input with the filters of two output channels, `next` bytes
- * apart. */
-static MCUFIT_NOINLINE void dot_pair(const int8_t *x, const int8_t *w, int32_t next, int32_t n,
-                                     int32_t *sums) {
-  const int8_t *const end = x + n;
-  const int8_t *const unrolled_end = end - (n & 3);
-  const int8_t *v = w + next;
-  int32_t a = sums[0];
-  int32_t b = sums[1];
-  while (x != unrolled_end) {
-    a += (int32_t)x[0] * MCUFIT_FLASH_S8(w);
-    b += (int32_t)x[0] * MCUFIT_FLASH_S8(v);
-    a += (int32_t)x[1] * MCUFIT_FLASH_S8(w + 1);
-    b += (int32_t)x[1] * MCUFIT_FLASH_S8(v + 1);
-    a += (int32_t)x[2] * MCUFIT_FLASH_S8(w + 2);
-    b += (int32_t)x[2] * MCUFIT_FLASH_S8(v + 2);
-    a += (int32_t)x[3] * MCUFIT_FLASH_S8(w + 3);
-    b += (int32_t)x[3] * MCUFIT_FLASH_S8(v + 3);
-    x += 4;
-    w += 4;
-    v += 4;
-  }
-  while (x != end) {
-    a += (int32_t)*x * MCUFIT_FLASH_S8(w++);
-    b += (int32_t)*x++ * MCUFIT_FLASH_S8(v++);
-  }
-  sums[0] = a;
-  sums[1] = b;
-}
 
 static int32_t sum_of(const int8_t *w, int32_t n) {
   int32_t sum = 0;
@@ -61,7 +32,7 @@ static MCUFIT_NOINLINE void sum_inside(const mcufit_window *window, const patch 
   for (k = p->rows.first; k < p->rows.end; ++k) {
     const int8_t *x = p->ring + row;
     int32_t i;
-    for (i = 0; i < p->runs; ++i) dot_pair(x + i * p->run_step, w + i * p->run, next, p->run, sums);
+    for (i = 0; i < p->runs; ++i) mcufit_dot_pair(x + i * p->run_step, w + i * p->run, next, p->run, sums);
     w += row_bytes;
     row += p->row_step;
     if (row >= p->ring_bytes) row -= p->ring_bytes;
