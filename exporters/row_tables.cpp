@@ -48,14 +48,16 @@ class GroupTables {
                          .most = narrow(graph_, id, window.height),
                          .sources = nullptr};
     if (rows_.sums(id, first_)) need.stride = need.reach = 1;  // a row a call
-    // The rows of a sum are there when all of its own input is.
+    bool resize = !window.sources.empty();
+    // The rows of a sum are there when all of its own input is; it has one, which a resize always reads.
     if (const std::int32_t calls = rows_.calls(input.node, first_); rows_.sums(input.node, first_)) {
-      need.stride = narrow(graph_, id, std::int64_t{need.stride} * calls);
-      need.reach = narrow(graph_, id, std::int64_t{need.reach} * calls);
+      need.stride = resize ? std::int16_t{0} : narrow(graph_, id, std::int64_t{need.stride} * calls);
+      need.reach = narrow(graph_, id, resize ? calls : std::int64_t{need.reach} * calls);
       need.most = narrow(graph_, id, calls);
+      resize = false;
     }
     tables_.needs.push_back(need);
-    tables_.resizes.push_back(window.sources.empty() ? std::nullopt : std::optional(id));
+    tables_.resizes.push_back(resize ? std::optional(id) : std::nullopt);
   }
 
   const Graph& graph_;

@@ -20,7 +20,7 @@ Cost least_ram(const Graph& lowered, const CodeSizesForTarget& code) {
 Cost that_fits(const Graph& lowered, const CodeSizesForTarget& code, std::int64_t ram_bytes) {
   Cost whole = price(lowered, code);
   if (whole.ram.total() <= ram_bytes) return whole;
-  const Cost least = least_ram(lowered, code);
+  Cost least = least_ram(lowered, code);
   if (least.ram.total() > ram_bytes) return least;
   const std::int64_t others = least.ram.total() - least.ram.arena_bytes;
   Cost fewest =

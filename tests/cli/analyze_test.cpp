@@ -63,7 +63,7 @@ TEST(Analyze, LayersInstructionsAddUpToTheLaw) {
     fs::copy(configs / part, folder.path() / "configs" / part, fs::copy_options::recursive);
   json classes = json::object();
   for (const char* name : {"conv2d_pointwise", "conv2d_spatial", "depthwise_conv2d", "fully_connected", "add",
-                           "mul", "average_pool2d", "sigmoid"})
+                           "mul", "average_pool2d", "lookup"})
     classes[name] = {{"terms",
                       {{"one", 10},
                        {"macs", 1},
@@ -71,7 +71,10 @@ TEST(Analyze, LayersInstructionsAddUpToTheLaw) {
                        {"inputs", 0},
                        {"weight_bytes", 0},
                        {"pixels", 0},
-                       {"runs", 0}}},
+                       {"runs", 0},
+                       {"padding_macs", 0},
+                       {"rows", 0},
+                       {"padded_runs", 0}}},
                      {"samples", 20},
                      {"held_out", 5},
                      {"median_relative_error", 0},

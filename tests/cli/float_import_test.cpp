@@ -62,7 +62,6 @@ TEST_F(FloatImport, SamplesAndATargetGiveAPackage) {
 
 TEST_F(FloatImport, WrongSamplesAndModelsLeaveNothing) {
   write_samples(2);
-  EXPECT_EQ(import({"--samples", "samples.bin"}).exit_code, 2);
   fs::resize_file(folder_.path() / "samples.bin", 479);
   const Finished odd = import({"--samples", "samples.bin", "--target", "nrf52840"});
   EXPECT_EQ(odd.exit_code, 4);

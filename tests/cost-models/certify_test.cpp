@@ -27,7 +27,7 @@ TargetLaw draw_law(Random& random) {
   t.law.counts = "instructions";
   t.law.invoke = 100;
   for (const char* name : {"conv2d_pointwise", "conv2d_spatial", "depthwise_conv2d", "fully_connected", "add",
-                           "mul", "average_pool2d", "max_pool2d", "sigmoid", "hard_sigmoid", "hard_swish"}) {
+                           "mul", "average_pool2d", "max_pool2d", "lookup"}) {
     for (double& c : t.law.classes[name].coefficients) c = random.unit() * 4;
   }
   t.cycles_per_instruction = 1.5;

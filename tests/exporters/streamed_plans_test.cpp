@@ -36,6 +36,18 @@ TEST(StreamedPlans, RandomNetsInRandomGroupsGiveTheInterpretersBytes) {
   }
 }
 
+// With line buffers that share bytes, and outputs that follow their inputs row by row.
+TEST(StreamedPlans, ThePlannersPlansGiveTheInterpretersBytes) {
+  const std::uint64_t seed = test_seed();
+  for (int i = 0; i < 100 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const QuantizedGraph graph = random_net(random, 10);
+    for (const PlanMode mode : {PlanMode::layer_by_layer, PlanMode::quick, PlanMode::best})
+      expect_interpreters_bytes(random, graph, plan(graph.graph, {.mode = mode}));
+  }
+}
+
 TEST(StreamedPlans, EveryOpInTheLongestGroupsGivesTheInterpretersBytes) {
   const std::uint64_t seed = test_seed();
   for (int i = 0; i < 20 * RandomNet::kKinds && !HasFatalFailure(); ++i) {

@@ -15,7 +15,7 @@
 #include "exporters/device/devices.h"
 #include "exporters/fast_interpreter.h"
 #include "exporters/interpreter.h"
-#include "exporters/steps.h"
+#include "exporters/plan_runner.h"
 #include "exporters/tflite/export.h"
 #include "exporters/tflite/import.h"
 #include "tests/exporters/sample_network.h"
@@ -70,16 +70,10 @@ std::string hexadecimal(const Bytes& bytes) {
 std::filesystem::path model_path(const char* file) { return data_folder() / "mlperf-tiny" / file; }
 
 // The host's C kernels over a memory plan.
-Bytes run_kernels(const QuantizedGraph& graph, const Bytes& sample) {
-  const MemoryPlan memory = plan(graph.graph);
+Bytes run_kernels(const QuantizedGraph& graph, const Bytes& sample, PlanMode mode) {
+  const MemoryPlan memory = plan(graph.graph, {.mode = mode});
   Bytes arena(static_cast<std::size_t>(memory.arena_bytes));
-  std::copy(sample.begin(), sample.end(), arena.begin() + memory.placement(0).offset);
-  for (NodeId id = 1; id < graph.graph.size(); ++id) {
-    const RuntimeStep step = make_step(graph, memory, id);
-    run_step(step, arena.data(), 0, std::visit([](const auto& s) { return s.end; }, step));
-  }
-  const auto output = arena.begin() + memory.placement(graph.graph.size() - 1).offset;
-  return {output, output + static_cast<std::ptrdiff_t>(graph.graph.output_shape().elements())};
+  return PlanRunner(graph, memory).run(sample, arena);
 }
 
 class TfliteGolden : public ::testing::TestWithParam<Golden> {
@@ -100,7 +94,8 @@ TEST_P(TfliteGolden, InterpreterAndKernelsGiveTensorFlowLiteMicrosBytes) {
   for (std::uint32_t k = 0; k < 3; ++k) {
     const Bytes interpreted = interpret(graph_, sample(k)).back();
     EXPECT_EQ(hexadecimal(interpreted), GetParam().outputs[k]) << "input " << k;
-    EXPECT_EQ(run_kernels(graph_, sample(k)), interpreted) << "input " << k;
+    for (const PlanMode mode : {PlanMode::layer_by_layer, PlanMode::best})
+      EXPECT_EQ(run_kernels(graph_, sample(k), mode), interpreted) << "input " << k;
     EXPECT_EQ(FastInterpreter(graph_).run(sample(k)).back(), interpreted) << "input " << k;
   }
 }
