@@ -72,6 +72,28 @@ static inline mcufit_s16x2 mcufit_odd_s8(uint32_t word) {
 static inline int32_t mcufit_low_s16(mcufit_s16x2 x) { return (int16_t)(x & 0xFFFFU); }
 static inline int32_t mcufit_high_s16(mcufit_s16x2 x) { return (int16_t)(x >> 16); }
 
+/* sums + bytes 0 and 2 of a word, half by half; neither may overflow. */
+static inline mcufit_s16x2 mcufit_add_even_s8(mcufit_s16x2 sums, uint32_t word) {
+#if defined(MCUFIT_ISA_DSP)
+  __asm__("sxtab16 %0, %0, %1" : "+r"(sums) : "r"(word));
+  return sums;
+#else
+  const mcufit_s16x2 pair = mcufit_even_s8(word);
+  return mcufit_s16_pair(mcufit_low_s16(sums) + mcufit_low_s16(pair),
+                         mcufit_high_s16(sums) + mcufit_high_s16(pair));
+#endif
+}
+
+/* The same of bytes 1 and 3. */
+static inline mcufit_s16x2 mcufit_add_odd_s8(mcufit_s16x2 sums, uint32_t word) {
+#if defined(MCUFIT_ISA_DSP)
+  __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(sums) : "r"(word));
+  return sums;
+#else
+  return mcufit_add_even_s8(sums, word >> 8);
+#endif
+}
+
 /* sum + the products of both halves. */
 static inline int32_t mcufit_add_products(mcufit_s16x2 a, mcufit_s16x2 b, int32_t sum) {
 #if defined(MCUFIT_ISA_DSP)
@@ -148,10 +170,14 @@ static inline mcufit_dsp_scale mcufit_dsp_scale_of(const mcufit_requantization *
   return scale;
 }
 
-/* Before it is saturated. */
-static inline int32_t mcufit_dsp_rescale(int32_t sum, mcufit_dsp_scale scale) {
-  const int32_t product = mcufit_upper_product(mcufit_shift_left(sum, 1), scale.multiplier);
+/* Of twice a sum, before it is saturated. */
+static inline int32_t mcufit_dsp_rescale_doubled(int32_t doubled, mcufit_dsp_scale scale) {
+  const int32_t product = mcufit_upper_product(doubled, scale.multiplier);
   return (product + (product >> 31) + scale.addend) >> scale.bits;
+}
+
+static inline int32_t mcufit_dsp_rescale(int32_t sum, mcufit_dsp_scale scale) {
+  return mcufit_dsp_rescale_doubled(mcufit_shift_left(sum, 1), scale);
 }
 
 #endif

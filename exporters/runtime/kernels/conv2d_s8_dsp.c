@@ -8,7 +8,7 @@ typedef char mcufit_conv2d_s8_step_bytes
     [sizeof(void *) != 4 || sizeof(mcufit_conv2d_s8_step) == MCUFIT_CONV2D_S8_STEP_BYTES ? 1 : -1];
 
 #define LANES 4
-#define DEPTH 96
+#define DEPTH 144
 #define CHANNELS 32
 /* Words of four widened taps: (0, 2) of each lane, then (1, 3) of each. */
 #define GROUP (2 * LANES)
@@ -18,6 +18,12 @@ typedef struct {
   int32_t a, b, c, d;
 } sums;
 
+/* One output pixel. */
+typedef struct {
+  int8_t *output;
+  int32_t row, column; /* of its first tap in the input */
+} pixel;
+
 /* A tile of output pixels, and what is the same for all. */
 typedef struct {
   const mcufit_conv2d_s8_step *step;
@@ -26,8 +32,8 @@ typedef struct {
   int32_t run;    /* bytes of a patch that are neighbours in memory: a row of it, or its pixels one by one */
   int32_t runs;   /* of a row */
   int short_form; /* of requantization, and no clamp but to int8 */
-  int8_t *outputs[LANES];
-  int32_t rows[LANES], columns[LANES]; /* of their first taps in the input */
+  pixel pixels[LANES];
+  int neighbours; /* pixels of one row, with columns that are all inside and runs that come by fours */
   sums kept[CHANNELS];
   mcufit_s16x2 taps[DEPTH / 4 * GROUP];
   int8_t bytes[DEPTH]; /* taps of one pixel that lie not all in the input, or do not come by fours */
@@ -55,7 +61,7 @@ static mcufit_s16x2 *widen(const int8_t *from, int32_t n, mcufit_s16x2 *to) {
   return to;
 }
 
-static int8_t *copy(const int8_t *from, int32_t n, int8_t *to) {
+static MCUFIT_NOINLINE int8_t *copy(const int8_t *from, int32_t n, int8_t *to) {
   for (; n >= 4; n -= 4) {
     mcufit_store_s8x4(to, mcufit_load_s8x4(from));
     from += 4;
@@ -65,7 +71,12 @@ static int8_t *copy(const int8_t *from, int32_t n, int8_t *to) {
   return to;
 }
 
-static int8_t *fill(int8_t value, int32_t n, int8_t *to) {
+static MCUFIT_NOINLINE int8_t *fill(int8_t value, int32_t n, int8_t *to) {
+  const uint32_t word = (uint8_t)value * 0x01010101U;
+  for (; n >= 4; n -= 4) {
+    mcufit_store_s8x4(to, word);
+    to += 4;
+  }
   for (; n > 0; --n) {
     *to++ = value;
     __asm__ volatile("" : : : "memory"); /* or the compiler calls memset, which is not there */
@@ -97,19 +108,22 @@ static MCUFIT_NOINLINE void gather(tile *t, int lane, int32_t first, int32_t end
   const int32_t nth = first / t->run;
   mcufit_s16x2 *to = t->taps + lane;
   int8_t *byte = t->bytes;
-  int32_t row = t->rows[lane] + nth / t->runs * step;
+  int32_t row = t->pixels[lane].row + nth / t->runs * step;
   int32_t kx = nth % t->runs;
   int32_t from = first - nth * t->run;
   while (first < end) {
-    const int32_t column = t->columns[lane] + kx * window->dilation_width;
+    const int32_t column = t->pixels[lane].column + kx * window->dilation_width;
     const int32_t upto = t->run - from < end - first ? t->run : from + end - first;
     const int inside = row >= 0 && row < window->input_height;
     const int8_t *x = t->input + column * (int32_t)view->pixel_stride;
     const int32_t left = -column * channels;
     const int32_t right = inside ? (window->input_width - column) * channels : left;
     if (inside) x += mcufit_row(view, row);
-    if (by_fours && left <= from && upto <= right) {
-      to = widen(x + from, upto - from, to);
+    if (left <= from && upto <= right) {
+      if (by_fours)
+        to = widen(x + from, upto - from, to);
+      else
+        byte = copy(x + from, upto - from, byte);
     } else {
       byte = copy_clipped(t, x, from, upto, left, right, byte);
       if (by_fours) {
@@ -129,56 +143,131 @@ static MCUFIT_NOINLINE void gather(tile *t, int lane, int32_t first, int32_t end
   widen(t->bytes, (int32_t)(byte - t->bytes), to);
 }
 
-/* Adds the products of `words` words of a filter. */
-static inline sums add_words(const mcufit_s16x2 *x, const int8_t *w, int32_t words, sums s) {
+/* The same of a whole patch whose rows are runs. */
+static MCUFIT_NOINLINE void gather_rows(tile *t, int lane) {
+  const mcufit_view *view = &t->step->input;
+  const mcufit_window *window = &t->step->window;
+  const int8_t outside = (int8_t)t->step->input_zero_point;
+  const int32_t column = t->pixels[lane].column;
+  const int32_t run = t->run;
+  const int32_t left = between(-column * window->input_channels, 0, run);
+  const int32_t right = between((window->input_width - column) * window->input_channels, left, run);
+  const int8_t *x = t->input + column * (int32_t)view->pixel_stride + left;
+  int32_t row = t->pixels[lane].row;
+  int8_t *byte = t->bytes;
+  int32_t k;
+  for (k = window->kernel_height; k > 0; --k) {
+    if (row < 0 || row >= window->input_height) {
+      byte = fill(outside, run, byte);
+    } else {
+      if (left > 0) byte = fill(outside, left, byte);
+      byte = copy(x + mcufit_row(view, row), right - left, byte);
+      if (right < run) byte = fill(outside, run - right, byte);
+    }
+    row += window->dilation_height;
+  }
+  if (t->filter_bytes & 3) fill(0, 4 - (t->filter_bytes & 3), byte);
+  widen(t->bytes, t->filter_bytes, t->taps + lane);
+}
+
+/* Widens n taps, a multiple of 4, for the four lanes, whose bytes lie `apart`. */
+static inline mcufit_s16x2 *widen_four(const int8_t *from, int32_t apart, int32_t n, mcufit_s16x2 *to) {
 #if defined(MCUFIT_ISA_DSP)
-  uint32_t word, pair;
-#define MCUFIT_WORD                     \
-  "ldr %[word], [%[w]], #4\n\t"         \
-  "ldmia %[x]!, {r8, r9, r10, r11}\n\t" \
-  "sxtb16 %[pair], %[word]\n\t"         \
-  "smlad %[a], %[pair], r8, %[a]\n\t"   \
-  "smlad %[b], %[pair], r9, %[b]\n\t"   \
-  "smlad %[c], %[pair], r10, %[c]\n\t"  \
-  "smlad %[d], %[pair], r11, %[d]\n\t"  \
-  "ldmia %[x]!, {r8, r9, r10, r11}\n\t" \
-  "sxtb16 %[pair], %[word], ror #8\n\t" \
-  "smlad %[a], %[pair], r8, %[a]\n\t"   \
-  "smlad %[b], %[pair], r9, %[b]\n\t"   \
-  "smlad %[c], %[pair], r10, %[c]\n\t"  \
-  "smlad %[d], %[pair], r11, %[d]\n\t"
-  __asm__(
-      "lsrs %[pair], %[n], #1\n\t"
-      "bcc 1f\n\t" MCUFIT_WORD
+  const int8_t *const end = from + n;
+  const int8_t *third;
+  __asm__ volatile(
+      "b 2f\n"
       "1:\n\t"
-      "lsrs %[pair], %[n], #2\n\t"
-      "bcc 2f\n\t" MCUFIT_WORD MCUFIT_WORD
+      "ldr r9, [%[x], %[s]]\n\t"
+      "ldr r10, [%[x], %[s], lsl #1]\n\t"
+      "ldr r11, [%[t], %[s], lsl #1]\n\t"
+      "ldr r8, [%[x]], #4\n\t"
+      "adds %[t], #4\n\t"
+      "sxtb16 r4, r8\n\t"
+      "sxtb16 r5, r9\n\t"
+      "sxtb16 r6, r10\n\t"
+      "sxtb16 r12, r11\n\t"
+      "stmia %[to]!, {r4, r5, r6, r12}\n\t"
+      "sxtb16 r8, r8, ror #8\n\t"
+      "sxtb16 r9, r9, ror #8\n\t"
+      "sxtb16 r10, r10, ror #8\n\t"
+      "sxtb16 r11, r11, ror #8\n\t"
+      "stmia %[to]!, {r8, r9, r10, r11}\n"
       "2:\n\t"
-      "lsrs %[n], %[n], #2\n\t"
-      "beq 4f\n"
-      "3:\n\t" MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD
-      "subs %[n], %[n], #1\n\t"
-      "bne 3b\n"
-      "4:"
-      : [a] "+r"(s.a), [b] "+r"(s.b), [c] "+r"(s.c), [d] "+r"(s.d), [x] "+r"(x), [w] "+r"(w), [n] "+r"(words),
-        [word] "=&r"(word), [pair] "=&r"(pair)
-      :
-      : "r8", "r9", "r10", "r11", "cc", "memory");
-#undef MCUFIT_WORD
+      "cmp %[x], %[end]\n\t"
+      "bne 1b"
+      : [x] "+r"(from), [t] "=&r"(third), [to] "+r"(to)
+      : "1"(from + apart), [s] "r"(apart), [end] "r"(end)
+      : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
 #else
-  for (; words > 0; --words) {
-    const uint32_t word = mcufit_load_s8x4(w);
-    const mcufit_s16x2 even = mcufit_even_s8(word), odd = mcufit_odd_s8(word);
-    s.a = mcufit_add_products(odd, x[4], mcufit_add_products(even, x[0], s.a));
-    s.b = mcufit_add_products(odd, x[5], mcufit_add_products(even, x[1], s.b));
-    s.c = mcufit_add_products(odd, x[6], mcufit_add_products(even, x[2], s.c));
-    s.d = mcufit_add_products(odd, x[7], mcufit_add_products(even, x[3], s.d));
-    x += GROUP;
-    w += 4;
+  int32_t i;
+  int lane;
+  for (i = 0; i < n; i += 4) {
+    for (lane = 0; lane < LANES; ++lane) {
+      const uint32_t word = mcufit_load_s8x4(from + lane * apart + i);
+      to[lane] = mcufit_even_s8(word);
+      to[LANES + lane] = mcufit_odd_s8(word);
+    }
+    to += GROUP;
   }
 #endif
-  return s;
+  return to;
 }
+
+static mcufit_s16x2 *fill_four(int32_t value, int32_t n, mcufit_s16x2 *to) {
+  const mcufit_s16x2 pair = mcufit_s16_pair(value, value);
+  for (; n > 0; n -= 4) {
+    to[0] = to[1] = to[2] = to[3] = to[4] = to[5] = to[6] = to[7] = pair;
+    to += GROUP;
+  }
+  return to;
+}
+
+/* Widens taps [first, end) of neighbours whose runs come by fours. */
+static MCUFIT_NOINLINE void gather_neighbours(tile *t, int32_t first, int32_t end) {
+  const mcufit_view *view = &t->step->input;
+  const mcufit_window *window = &t->step->window;
+  const int32_t apart = window->stride_width * (int32_t)view->pixel_stride;
+  const int32_t column_step = window->dilation_width * (int32_t)view->pixel_stride;
+  const int32_t nth = first / t->run;
+  const int32_t ky = nth / t->runs;
+  const int8_t *column = t->input + t->pixels[0].column * (int32_t)view->pixel_stride;
+  mcufit_s16x2 *to = t->taps;
+  int32_t row = t->pixels[0].row + ky * window->dilation_height;
+  int32_t kx = nth - ky * t->runs;
+  int32_t from = first - nth * t->run;
+  while (first < end) {
+    const int32_t n = t->run - from < end - first ? t->run - from : end - first;
+    if (row >= 0 && row < window->input_height)
+      to = widen_four(column + mcufit_row(view, row) + kx * column_step + from, apart, n, to);
+    else
+      to = fill_four(t->step->input_zero_point, n, to);
+    first += n;
+    from = 0;
+    if (++kx == t->runs) {
+      kx = 0;
+      row += window->dilation_height;
+    }
+  }
+}
+
+#if defined(MCUFIT_ISA_DSP)
+/* A word of a filter, with the lanes' sums in r4, r5, r6, r8. */
+#define MCUFIT_WORD                      \
+  "ldr %[word], [%[w]], #4\n\t"          \
+  "ldmia %[x]!, {r9, r10, r11, r12}\n\t" \
+  "sxtb16 %[pair], %[word]\n\t"          \
+  "smlad r4, %[pair], r9, r4\n\t"        \
+  "smlad r5, %[pair], r10, r5\n\t"       \
+  "smlad r6, %[pair], r11, r6\n\t"       \
+  "smlad r8, %[pair], r12, r8\n\t"       \
+  "ldmia %[x]!, {r9, r10, r11, r12}\n\t" \
+  "sxtb16 %[pair], %[word], ror #8\n\t"  \
+  "smlad r4, %[pair], r9, r4\n\t"        \
+  "smlad r5, %[pair], r10, r5\n\t"       \
+  "smlad r6, %[pair], r11, r6\n\t"       \
+  "smlad r8, %[pair], r12, r8\n\t"
+#endif
 
 /* Adds to one lane's sum the products of a word of a filter. */
 static inline int32_t add_word(const mcufit_s16x2 *x, uint32_t word, int32_t sum) {
@@ -186,79 +275,191 @@ static inline int32_t add_word(const mcufit_s16x2 *x, uint32_t word, int32_t sum
   return mcufit_add_products(mcufit_odd_s8(word), x[LANES], sum);
 }
 
-/* Adds the products of a filter's last 1 to 3 taps. */
-static MCUFIT_NOINLINE void add_few(const mcufit_s16x2 *x, const int8_t *w, int32_t n, sums *s) {
-  const uint32_t word = mcufit_load_few_s8(w, n);
-  s->a = add_word(x, word, s->a);
-  s->b = add_word(x + 1, word, s->b);
-  s->c = add_word(x + 2, word, s->c);
-  s->d = add_word(x + 3, word, s->d);
-}
-
-static int8_t requantized(const mcufit_requantization *q, int32_t channel, int32_t sum) {
+static MCUFIT_NOINLINE int8_t requantized(const mcufit_requantization *q, int32_t channel, int32_t sum) {
   const int32_t scaled = mcufit_requantize(sum, q->multiplier[channel], q->shift[channel]);
   return mcufit_clamp(scaled + q->output_zero_point, q->output_min, q->output_max);
 }
 
-/* Writes one output channel of four pixels, by the rule itself. */
-static MCUFIT_NOINLINE void finish(const tile *t, int32_t channel, const sums *s) {
-  const mcufit_requantization *q = &t->step->requantization;
-  t->outputs[0][channel] = requantized(q, channel, s->a);
-  t->outputs[1][channel] = requantized(q, channel, s->b);
-  t->outputs[2][channel] = requantized(q, channel, s->c);
-  t->outputs[3][channel] = requantized(q, channel, s->d);
+/* Output channels whose filters may be read by words to the end: the taps after the last are zeros, so what
+   is read there of the next filter adds nothing. The filters of the channels after them are copied first. */
+static int32_t padded_end(const tile *t) {
+  const int32_t channels = t->step->window.output_channels;
+  if ((t->filter_bytes & 3) == 0) return channels;
+  return channels - (t->filter_bytes < 3 ? 3 : 1);
 }
 
-/* The same in the short form, where the clamp is to all of int8. */
-static inline void finish_short(const tile *t, int32_t channel, sums s) {
-  const mcufit_dsp_scale scale = mcufit_dsp_scale_of(&t->step->requantization, channel);
-  t->outputs[0][channel] = (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale(s.a, scale));
-  t->outputs[1][channel] = (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale(s.b, scale));
-  t->outputs[2][channel] = (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale(s.c, scale));
-  t->outputs[3][channel] = (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale(s.d, scale));
-}
-
-/* Taps of some output channels: all taps, or a portion of them. */
+/* Output channels [channel, end_channel), and taps [first, end) of them. */
 typedef struct {
   int32_t channel, end_channel;
   int32_t first, end;
-  int last;
 } portion;
 
-/* Of four pixels. */
-static MCUFIT_NOINLINE void compute_four(tile *t, const portion *p) {
-  const int32_t n = p->end - p->first;
-  const int8_t *w = t->step->filter + p->channel * t->filter_bytes + p->first;
-  sums *kept = t->kept;
-  int32_t channel;
-  for (channel = p->channel; channel < p->end_channel; ++channel) {
-    sums s;
-    if (p->first == 0)
-      s.a = s.b = s.c = s.d = t->step->bias[channel];
-    else
-      s = *kept;
-    s = add_words(t->taps, w, n >> 2, s);
-    if (!p->last) {
-      *kept = s;
-    } else {
-      if (n & 3) {
-        sums few = s;
-        add_few(t->taps + (n >> 2) * GROUP, w + (n & ~3), n & 3, &few);
-        s = few;
-      }
-      if (t->short_form) {
-        finish_short(t, channel, s);
-      } else {
-        const sums all = s;
-        finish(t, channel, &all);
-      }
+/* What the channels of a portion have in common. */
+typedef struct {
+  const mcufit_s16x2 *taps;
+  int32_t words;       /* of a filter */
+  int32_t channel;     /* the next, counted from the portion's first */
+  const int32_t *bias; /* that the sums start from; 0: they start from what was kept */
+  sums *kept;
+  int32_t rounding;          /* and the output's zero point, before the shift */
+  const int32_t *multiplier; /* of the short form; 0: the sums are kept */
+  const int8_t *shift;
+  int32_t skip; /* bytes from the last word to the next channel's first */
+  int32_t end;  /* the channel to stop at */
+  int8_t *outputs[LANES];
+} computation;
+
+/* Computes the channels; w is the first one's filter. */
+static MCUFIT_NOINLINE void compute_words(computation *next, const int8_t *w) {
+#if defined(MCUFIT_ISA_DSP)
+  uint32_t word, pair, x, n;
+#define MCUFIT_RESCALE(sum)    \
+  "lsl " sum ", " sum          \
+  ", #1\n\t"                   \
+  "smmulr " sum ", " sum       \
+  ", r9\n\t"                   \
+  "add " sum ", " sum ", " sum \
+  ", asr #31\n\t"              \
+  "add " sum ", " sum          \
+  ", r11\n\t"                  \
+  "asr " sum ", " sum          \
+  ", r10\n\t"                  \
+  "ssat " sum ", #8, " sum "\n\t"
+  __asm__ volatile(
+      "1:\n\t"
+      "ldrd %[pair], %[word], [%[k], #8]\n\t"
+      "cmp %[word], #0\n\t"
+      "beq 2f\n\t"
+      "ldr r4, [%[word], %[pair], lsl #2]\n\t"
+      "mov r5, r4\n\t"
+      "mov r6, r4\n\t"
+      "mov r8, r4\n"
+      "3:\n\t"
+      "ldrd %[x], %[n], [%[k]]\n\t"
+      "lsrs %[pair], %[n], #1\n\t"
+      "bcc 4f\n\t" MCUFIT_WORD
+      "4:\n\t"
+      "lsrs %[pair], %[n], #2\n\t"
+      "bcc 5f\n\t" MCUFIT_WORD MCUFIT_WORD
+      "5:\n\t"
+      "lsrs %[n], %[n], #2\n\t"
+      "beq 8f\n\t"
+      "lsrs %[n], %[n], #1\n\t"
+      "bcs 7f\n\t"
+      "subs %[n], %[n], #1\n"
+      "6:\n\t" MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD
+      "7:\n\t" MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD
+      "subs %[n], %[n], #1\n\t"
+      "bpl 6b\n"
+      "8:\n\t"
+      "ldr %[pair], [%[k], #8]\n\t"
+      "ldrd %[x], %[n], [%[k], #24]\n\t"
+      "cmp %[x], #0\n\t"
+      "beq 9f\n\t"
+      "ldr %[word], [%[k], #20]\n\t"
+      "ldr r9, [%[x], %[pair], lsl #2]\n\t"
+      "ldrsb r10, [%[n], %[pair]]\n\t"
+      "mvn r11, r10\n\t"
+      "lsl r11, %[word], r11\n\t"
+      "rsb r10, r10, #0\n\t"
+      MCUFIT_RESCALE("r4") MCUFIT_RESCALE("r5") MCUFIT_RESCALE("r6") MCUFIT_RESCALE("r8")
+      "add %[x], %[k], #40\n\t"
+      "ldmia %[x], {r9, r10, r11, r12}\n\t"
+      "strb r4, [r9, %[pair]]\n\t"
+      "strb r5, [r10, %[pair]]\n\t"
+      "strb r6, [r11, %[pair]]\n\t"
+      "strb r8, [r12, %[pair]]\n"
+      "10:\n\t"
+      "ldrd %[x], %[n], [%[k], #32]\n\t"
+      "adds %[pair], %[pair], #1\n\t"
+      "str %[pair], [%[k], #8]\n\t"
+      "add %[w], %[x]\n\t"
+      "cmp %[pair], %[n]\n\t"
+      "bne 1b\n\t"
+      "b 11f\n"
+      "2:\n\t"
+      "ldr %[word], [%[k], #16]\n\t"
+      "add %[word], %[word], %[pair], lsl #4\n\t"
+      "ldmia %[word], {r4, r5, r6, r8}\n\t"
+      "b 3b\n"
+      "9:\n\t"
+      "ldr %[x], [%[k], #16]\n\t"
+      "add %[x], %[x], %[pair], lsl #4\n\t"
+      "stmia %[x], {r4, r5, r6, r8}\n\t"
+      "b 10b\n"
+      "11:"
+      : [w] "+r"(w), [x] "=&r"(x), [n] "=&r"(n), [word] "=&r"(word), [pair] "=&r"(pair)
+      : [k] "r"(next)
+      : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
+#undef MCUFIT_RESCALE
+#else
+  for (; next->channel != next->end; ++next->channel) {
+    const int32_t c = next->channel;
+    const int32_t start = next->bias ? next->bias[c] : 0;
+    sums s = {start, start, start, start};
+    int32_t *const of_lane = &s.a;
+    int32_t i;
+    int lane;
+    if (!next->bias) s = next->kept[c];
+    for (lane = 0; lane < LANES; ++lane) {
+      for (i = 0; i < next->words; ++i)
+        of_lane[lane] = add_word(next->taps + i * GROUP + lane, mcufit_load_s8x4(w + 4 * i), of_lane[lane]);
     }
-    ++kept;
-    w += t->filter_bytes;
+    if (!next->multiplier) next->kept[c] = s;
+    for (lane = 0; lane < LANES && next->multiplier; ++lane) {
+      mcufit_dsp_scale scale;
+      scale.multiplier = next->multiplier[c];
+      scale.bits = -next->shift[c];
+      scale.addend = mcufit_shift_left(next->rounding, (int)(scale.bits - 1));
+      next->outputs[lane][c] = (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale(of_lane[lane], scale));
+    }
+    w += 4 * next->words + next->skip;
+  }
+#endif
+}
+
+/* Writes the portion's channels, by the rule itself. */
+static MCUFIT_NOINLINE void finish_four(const tile *t, const portion *p) {
+  const mcufit_requantization *q = &t->step->requantization;
+  const int32_t *sum = &t->kept[0].a;
+  int32_t c;
+  int lane;
+  for (c = p->channel; c < p->end_channel; ++c) {
+    for (lane = 0; lane < LANES; ++lane) t->pixels[lane].output[c] = requantized(q, c, *sum++);
   }
 }
 
-/* Of one. */
+/* Four pixels. */
+static MCUFIT_NOINLINE void compute_four(tile *t, const portion *p) {
+  const mcufit_requantization *q = &t->step->requantization;
+  const int32_t n = p->end - p->first;
+  const int32_t channels = p->end_channel - p->channel;
+  const int32_t readable = (n & 3) == 0 ? channels : padded_end(t) - p->channel;
+  const int complete = p->end == t->filter_bytes;
+  const int8_t *w = t->step->filter + p->channel * t->filter_bytes + p->first;
+  computation next;
+  int lane;
+  next.taps = t->taps;
+  next.words = (n + 3) >> 2;
+  next.skip = t->filter_bytes - 4 * next.words;
+  next.channel = 0;
+  next.bias = p->first == 0 ? t->step->bias + p->channel : 0;
+  next.kept = t->kept;
+  next.rounding = 2 * q->output_zero_point + 1;
+  next.multiplier = complete && t->short_form ? q->multiplier + p->channel : 0;
+  next.shift = q->shift + p->channel;
+  next.end = readable < channels ? readable : channels;
+  for (lane = 0; lane < LANES; ++lane) next.outputs[lane] = t->pixels[lane].output + p->channel;
+  if (next.end > 0) compute_words(&next, w);
+  while (next.channel < channels) {
+    fill(0, -n & 3, copy(w + next.channel * t->filter_bytes, n, t->bytes));
+    next.end = next.channel + 1;
+    compute_words(&next, t->bytes);
+  }
+  if (complete && !t->short_form) finish_four(t, p);
+}
+
+/* The same for one pixel. */
 static MCUFIT_NOINLINE void compute_one(tile *t, int lane, const portion *p) {
   const mcufit_conv2d_s8_step *step = t->step;
   const int32_t n = p->end - p->first;
@@ -274,8 +475,8 @@ static MCUFIT_NOINLINE void compute_one(tile *t, int lane, const portion *p) {
       x += GROUP;
     }
     if (n & 3) sum = add_word(x, mcufit_load_few_s8(w, n & 3), sum);
-    if (p->last)
-      t->outputs[lane][channel] = requantized(&step->requantization, channel, sum);
+    if (p->end == t->filter_bytes)
+      t->pixels[lane].output[channel] = requantized(&step->requantization, channel, sum);
     else
       *kept = sum;
     kept += LANES;
@@ -283,21 +484,94 @@ static MCUFIT_NOINLINE void compute_one(tile *t, int lane, const portion *p) {
   }
 }
 
+static MCUFIT_NOINLINE void gather_tile(tile *t, int lanes, int32_t first, int32_t end) {
+  const int rows = t->runs == 1 && end - first == t->filter_bytes;
+  int lane;
+  if (t->neighbours) {
+    gather_neighbours(t, first, end);
+    return;
+  }
+  for (lane = 0; lane < lanes; ++lane) {
+    if (rows)
+      gather_rows(t, lane);
+    else
+      gather(t, lane, first, end);
+  }
+}
+
 static MCUFIT_NOINLINE void compute_tile(tile *t, int lanes) {
   const int32_t channels = t->step->window.output_channels;
-  const int32_t block = t->filter_bytes <= DEPTH ? channels : CHANNELS;
+  const int once = t->filter_bytes <= DEPTH;
+  const int32_t block =
+      once && lanes == LANES && t->short_form ? channels : CHANNELS; /* where nothing is kept */
   portion p;
-  for (p.channel = 0; p.channel < channels; p.channel += block) {
+  if (once) gather_tile(t, lanes, 0, t->filter_bytes);
+  for (p.channel = 0; p.channel < channels; p.channel = p.end_channel) {
     p.end_channel = p.channel + block < channels ? p.channel + block : channels;
-    for (p.first = 0; p.first < t->filter_bytes; p.first += DEPTH) {
+    for (p.first = 0; p.first < t->filter_bytes; p.first = p.end) {
       int lane;
-      p.last = p.first + DEPTH >= t->filter_bytes;
-      p.end = p.last ? t->filter_bytes : p.first + DEPTH;
-      for (lane = 0; lane < lanes; ++lane) gather(t, lane, p.first, p.end);
+      p.end = p.first + DEPTH < t->filter_bytes ? p.first + DEPTH : t->filter_bytes;
+      if (!once) gather_tile(t, lanes, p.first, p.end);
       if (lanes == LANES)
         compute_four(t, &p);
       else
         for (lane = 0; lane < lanes; ++lane) compute_one(t, lane, &p);
+    }
+  }
+}
+
+/* Output columns whose windows are inside the input: [first, end). */
+static mcufit_taps inside_columns(const mcufit_window *window) {
+  const int32_t span = (window->kernel_width - 1) * (int32_t)window->dilation_width;
+  const int32_t last = window->input_width - 1 - span + window->pad_left;
+  mcufit_taps columns;
+  columns.first = (int16_t)((window->pad_left + window->stride_width - 1) / window->stride_width);
+  columns.end = (int16_t)(last < 0 ? 0 : last / window->stride_width + 1);
+  if (columns.end > window->output_width) columns.end = window->output_width;
+  return columns;
+}
+
+/* Pixels that are no tile of neighbours and wait for more of their kind. */
+typedef struct {
+  pixel pixels[LANES];
+  int count;
+} rest;
+
+static void compute_rest(tile *t, rest *r) {
+  int lane;
+  if (r->count == LANES - 1) r->pixels[r->count++] = r->pixels[LANES - 2]; /* the last once more */
+  for (lane = 0; lane < r->count; ++lane) t->pixels[lane] = r->pixels[lane];
+  t->neighbours = 0;
+  compute_tile(t, r->count);
+  r->count = 0;
+}
+
+/* A row of output pixels, of which the rest waits for the rows that follow. */
+static void compute_row(tile *t, rest *r, int32_t y, int8_t *output) {
+  const mcufit_window *window = &t->step->window;
+  const int32_t step = t->step->output.pixel_stride;
+  const mcufit_taps inside = inside_columns(window);
+  const int32_t end = (t->run & 3) == 0 ? inside.end : 0; /* of neighbours */
+  pixel p;
+  int32_t x = 0;
+  p.row = y * window->stride_height - window->pad_top;
+  p.column = -(int32_t)window->pad_left;
+  p.output = output;
+  while (x < window->output_width) {
+    const int neighbours = x >= inside.first && x + LANES <= end;
+    pixel *to = neighbours ? t->pixels : r->pixels + r->count;
+    pixel *const upto = to + (neighbours ? LANES : 1);
+    for (; to != upto; ++to) {
+      *to = p;
+      p.column += window->stride_width;
+      p.output += step;
+      ++x;
+    }
+    if (neighbours) {
+      t->neighbours = 1;
+      compute_tile(t, LANES);
+    } else if (++r->count == LANES) {
+      compute_rest(t, r);
     }
   }
 }
@@ -307,8 +581,8 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   const int32_t row_bytes = (int32_t)window->kernel_width * window->input_channels;
   const int contiguous = window->dilation_width == 1 && step->input.pixel_stride == window->input_channels;
   tile t;
-  int lanes = 0;
-  int16_t y, x;
+  rest r;
+  int16_t y;
   t.step = step;
   t.input = arena + step->input.offset;
   t.filter_bytes = window->kernel_height * row_bytes;
@@ -316,24 +590,8 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   t.runs = contiguous ? 1 : window->kernel_width;
   t.short_form = t.filter_bytes <= 1 << 15 &&
                  mcufit_dsp_short_form(&step->requantization, step->bias, 0, window->output_channels);
-  for (y = first_row; y < end_row; ++y) {
-    int8_t *output = arena + step->output.offset + mcufit_row(&step->output, y);
-    for (x = 0; x < window->output_width; ++x) {
-      t.outputs[lanes] = output;
-      t.rows[lanes] = (int32_t)y * window->stride_height - window->pad_top;
-      t.columns[lanes] = (int32_t)x * window->stride_width - window->pad_left;
-      output += step->output.pixel_stride;
-      if (++lanes == LANES) {
-        compute_tile(&t, lanes);
-        lanes = 0;
-      }
-    }
-  }
-  if (lanes == 3) { /* the fourth is the third once more */
-    t.outputs[3] = t.outputs[2];
-    t.rows[3] = t.rows[2];
-    t.columns[3] = t.columns[2];
-    lanes = 4;
-  }
-  if (lanes > 0) compute_tile(&t, lanes);
+  r.count = 0;
+  for (y = first_row; y < end_row; ++y)
+    compute_row(&t, &r, y, arena + step->output.offset + mcufit_row(&step->output, y));
+  if (r.count > 0) compute_rest(&t, &r);
 }
