@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <tuple>
 
 #include "blocks/foundation/files.h"
 #include "tests/cli/program.h"
@@ -136,6 +137,36 @@ TEST(Analyze, WrongSourcesAreNamed) {
   const Finished f = mcufit({"analyze", "net.json", "--target", "nrf52840"}, folder.path());
   EXPECT_EQ(f.exit_code, 3);
   EXPECT_THAT(f.err, HasSubstr("did you mean 'phinet'"));
+}
+
+TEST(Analyze, BatteryLifeFollowsFromThePeriod) {
+  Folder folder;
+  folder.write("net.json", kArchitecture);
+  const auto analyzed = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"analyze", "net.json", "--target", "nrf52840", "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return mcufit(arguments, folder.path());
+  };
+  const json often = json::parse(analyzed({"--period", "1"}).out);
+  const json seldom = json::parse(analyzed({"--period", "60", "--battery", "440"}).out);
+  const auto milliwatts = [&](const char* state) {
+    const json& power = often.at("target").at(state);
+    return power.at("microamps").get<double>() * power.at("volts").get<double>() / 1000;
+  };
+  const double asleep = milliwatts("sleep_power"), awake = milliwatts("active_power");
+  for (const auto& [document, period, mwh] :
+       {std::tuple{often, 1.0, 660.0}, std::tuple{seldom, 60.0, 1320.0}}) {
+    const double share = document.at("latency_us").get<double>() * 1e-6 / period;
+    const double average = awake * share + asleep * (1 - share);
+    EXPECT_NEAR(document.at("average_milliwatts").get<double>(), average, 1e-9 * average);
+    EXPECT_NEAR(document.at("battery_hours").get<double>(), mwh / average, 1e-6 * mwh / average);
+  }
+  EXPECT_FALSE(json::parse(analyzed({}).out).contains("battery_hours"));
+  EXPECT_EQ(analyzed({"--period", "0"}).exit_code, 2);
+  EXPECT_EQ(analyzed({"--period", "1e-6"}).exit_code, 2);
+  const Finished unknown =
+      mcufit({"analyze", "net.json", "--target", "stm32h743", "--period", "1"}, folder.path());
+  EXPECT_THAT(unknown.out, HasSubstr("battery life: not known"));
 }
 
 }  // namespace

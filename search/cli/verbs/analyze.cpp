@@ -128,6 +128,31 @@ std::string totals(const Graph& graph, const Cost& cost, const Law& law) {
   return text;
 }
 
+// How the network is used, where `--period` says it.
+std::optional<DutyCycle> duty_cycle(const po::variables_map& options) {
+  if (options.count("period") == 0) return std::nullopt;
+  return DutyCycle{options["period"].as<double>(), options["battery"].as<double>(),
+                   options["volts"].as<double>()};
+}
+
+std::optional<DutyCost> price_duty(const std::optional<DutyCycle>& cycle, const Cost& cost,
+                                   const Target& target) {
+  return cycle && cost.speed ? price_duty_cycle(*cost.speed, target, *cycle) : std::nullopt;
+}
+
+std::string duty_text(const std::optional<DutyCycle>& cycle, const std::optional<DutyCost>& priced,
+                      const Target& target) {
+  if (!cycle) return "";
+  if (!priced)
+    return fmt::format(
+        "battery life: not known; it needs a latency law, active_power and sleep_power of {}\n", target.name);
+  return fmt::format(
+      "an inference every {} s: {:.4g} mW on average, a battery of {} mAh at {} V lasts {:.4g} days "
+      "(estimated)\n",
+      cycle->period_s, priced->average_milliwatts, cycle->capacity_mah, cycle->volts,
+      priced->battery_hours / 24);
+}
+
 nlohmann::json layer_json(const std::vector<Layer>& layers, const std::string& counts) {
   nlohmann::json list = nlohmann::json::array();
   for (const Layer& l : layers) {
@@ -167,7 +192,11 @@ class AnalyzeVerb : public Verb {
 
   void add_options(po::options_description& options) const override {
     options.add_options()("target", po::value<std::string>()->required(),
-                          "a target's name or file (`mcufit targets`)");
+                          "a target's name or file (`mcufit targets`)")(
+        "period", po::value<double>(),
+        "seconds from one inference to the next, asleep in between: battery life")(
+        "battery", po::value<double>()->default_value(220), "its capacity in mAh")(
+        "volts", po::value<double>()->default_value(3), "its voltage");
     add_plan_option(options);
   }
 
@@ -184,6 +213,8 @@ class AnalyzeVerb : public Verb {
     const Cost cost = price_as_chosen(graph, target, options["plan"].as<std::string>(), law.get());
     const bool fits = cost.flash.total() <= budget.flash_bytes && cost.ram.total() <= budget.ram_bytes;
     const auto layers = layers_of(graph, cost.plan, law);
+    const auto cycle = duty_cycle(options);
+    const auto duty = price_duty(cycle, cost, target);
     if (options.count("json") > 0) {
       nlohmann::json document = to_json(cost);
       document["source"] = arguments[0];
@@ -196,11 +227,16 @@ class AnalyzeVerb : public Verb {
           arena_without_input(graph, cost.plan) + cost.ram.total() - cost.ram.arena_bytes;
       document["above_lower_bound_bytes"] = cost.plan.arena_bytes - cost.plan.lower_bound_bytes;
       document["plan"] = to_json(cost.plan);
+      if (duty) {
+        document["average_milliwatts"] = duty->average_milliwatts;
+        document["battery_hours"] = duty->battery_hours;
+      }
       std::cout << document.dump(2) << "\n";
     } else {
       std::cout << fmt::format("{}\n{}{}\nRAM over time (arena {} bytes, no {} needs less than {})\n{}\n{}",
                                layer_table(layers, law), ledger_table(cost.flash, cost.ram, nullptr),
-                               totals(graph, cost, law), with_separators(cost.plan.arena_bytes),
+                               totals(graph, cost, law) + duty_text(cycle, duty, target),
+                               with_separators(cost.plan.arena_bytes),
                                has_row_steps(cost.plan) ? "plan" : "layer-by-layer plan",
                                with_separators(cost.plan.lower_bound_bytes), picture(cost.plan, graph),
                                verdict(cost, budget, target));
