@@ -72,6 +72,27 @@ static inline mcufit_s16x2 mcufit_odd_s8(uint32_t word) {
 static inline int32_t mcufit_low_s16(mcufit_s16x2 x) { return (int16_t)(x & 0xFFFFU); }
 static inline int32_t mcufit_high_s16(mcufit_s16x2 x) { return (int16_t)(x >> 16); }
 
+/* The lower halves of two words, and their upper halves. */
+static inline uint32_t mcufit_low_halves(uint32_t first, uint32_t second) {
+#if defined(MCUFIT_ISA_DSP)
+  uint32_t pair;
+  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(first), "r"(second));
+  return pair;
+#else
+  return (first & 0xFFFFU) | second << 16;
+#endif
+}
+
+static inline uint32_t mcufit_high_halves(uint32_t first, uint32_t second) {
+#if defined(MCUFIT_ISA_DSP)
+  uint32_t pair;
+  __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(pair) : "r"(second), "r"(first));
+  return pair;
+#else
+  return first >> 16 | (second & 0xFFFF0000U);
+#endif
+}
+
 /* sums + bytes 0 and 2 of a word, half by half; neither may overflow. */
 static inline mcufit_s16x2 mcufit_add_even_s8(mcufit_s16x2 sums, uint32_t word) {
 #if defined(MCUFIT_ISA_DSP)
@@ -104,26 +125,6 @@ static inline int32_t mcufit_add_products(mcufit_s16x2 a, mcufit_s16x2 b, int32_
 #endif
 }
 
-/* sum + the product of the lower halves. */
-static inline int32_t mcufit_add_low_product(mcufit_s16x2 a, mcufit_s16x2 b, int32_t sum) {
-#if defined(MCUFIT_ISA_DSP)
-  __asm__("smlabb %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
-  return sum;
-#else
-  return sum + mcufit_low_s16(a) * mcufit_low_s16(b);
-#endif
-}
-
-/* sum + the product of the upper halves. */
-static inline int32_t mcufit_add_high_product(mcufit_s16x2 a, mcufit_s16x2 b, int32_t sum) {
-#if defined(MCUFIT_ISA_DSP)
-  __asm__("smlatt %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
-  return sum;
-#else
-  return sum + mcufit_high_s16(a) * mcufit_high_s16(b);
-#endif
-}
-
 /* a * b / 2^32 to nearest, ties upwards: mcufit_rounding_high_product(a / 2, b) for an even a. */
 static inline int32_t mcufit_upper_product(int32_t a, int32_t b) {
 #if defined(MCUFIT_ISA_DSP)
@@ -132,6 +133,17 @@ static inline int32_t mcufit_upper_product(int32_t a, int32_t b) {
   return product;
 #else
   return (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
+#endif
+}
+
+/* That, and c. */
+static inline int32_t mcufit_add_upper_product(int32_t a, int32_t b, int32_t c) {
+#if defined(MCUFIT_ISA_DSP)
+  int32_t sum;
+  __asm__("smmlar %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(c));
+  return sum;
+#else
+  return mcufit_upper_product(a, b) + c;
 #endif
 }
 
@@ -170,10 +182,10 @@ static inline mcufit_dsp_scale mcufit_dsp_scale_of(const mcufit_requantization *
   return scale;
 }
 
-/* Of twice a sum, before it is saturated. */
+/* Of twice a sum, before it is saturated. The sum is asked whether it is negative, not the product: where a
+   negative sum's product is 0, the result is the zero point with and without the 1. */
 static inline int32_t mcufit_dsp_rescale_doubled(int32_t doubled, mcufit_dsp_scale scale) {
-  const int32_t product = mcufit_upper_product(doubled, scale.multiplier);
-  return (product + (product >> 31) + scale.addend) >> scale.bits;
+  return mcufit_add_upper_product(doubled, scale.multiplier, scale.addend + (doubled >> 31)) >> scale.bits;
 }
 
 static inline int32_t mcufit_dsp_rescale(int32_t sum, mcufit_dsp_scale scale) {

@@ -104,6 +104,31 @@ TEST(Kernels, AveragePool2dEqualsInterpreter) {
   });
 }
 
+// More addends than a variant's narrow sums hold, all of them the largest or the least.
+TEST(Kernels, AveragePool2dOfManyPixelsEqualsInterpreter) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(case_name(seed, 0));
+  Random random(seed);
+  for (const std::int32_t width : {255, 256, 257, 700}) {
+    for (const std::int8_t value : {std::int8_t{-128}, std::int8_t{127}}) {
+      const Shape shape{3, width, 5};
+      const AveragePool2d op{{shape.height, shape.width, 1, 1, {}}, Activation::none};
+      const QuantizedGraph graph = single_op_graph(random, shape, op);
+      const auto step = std::get<AveragePool2dStep>(make_step(graph, stacked_plan(graph.graph), 1));
+      const std::vector<std::int8_t> input(static_cast<std::size_t>(shape.elements()), value);
+      Arena arena(random);
+      AveragePool2dStep placed = step;
+      placed.fields.input = arena.allocate(shape, shape.height);
+      placed.fields.output = arena.allocate({1, 1, 5}, 1);
+      for (std::int32_t y = 0; y < shape.height; ++y) arena.put_row(placed.fields.input, shape, input, y);
+      Arena expected = arena;
+      expected.put_row(placed.fields.output, {1, 1, 5}, interpret(graph, input).back(), 0);
+      run_step(RuntimeStep(placed), arena.bytes.data(), 0, 1);
+      ASSERT_EQ(arena.bytes, expected.bytes) << width << " columns of " << int{value};
+    }
+  }
+}
+
 TEST(Kernels, MaxPool2dEqualsInterpreter) {
   check_cases<MaxPool2dStep>([](Random& random, Shape input) -> Op {
     return MaxPool2d{random_window(random, input), random_activation(random)};

@@ -61,7 +61,7 @@ static mcufit_s16x2 *widen(const int8_t *from, int32_t n, mcufit_s16x2 *to) {
   return to;
 }
 
-static MCUFIT_NOINLINE int8_t *copy(const int8_t *from, int32_t n, int8_t *to) {
+static inline int8_t *copy_inline(const int8_t *from, int32_t n, int8_t *to) {
   for (; n >= 4; n -= 4) {
     mcufit_store_s8x4(to, mcufit_load_s8x4(from));
     from += 4;
@@ -69,6 +69,10 @@ static MCUFIT_NOINLINE int8_t *copy(const int8_t *from, int32_t n, int8_t *to) {
   }
   while (n-- > 0) *to++ = *from++;
   return to;
+}
+
+static MCUFIT_NOINLINE int8_t *copy(const int8_t *from, int32_t n, int8_t *to) {
+  return copy_inline(from, n, to);
 }
 
 static MCUFIT_NOINLINE int8_t *fill(int8_t value, int32_t n, int8_t *to) {
@@ -161,7 +165,7 @@ static MCUFIT_NOINLINE void gather_rows(tile *t, int lane) {
       byte = fill(outside, run, byte);
     } else {
       if (left > 0) byte = fill(outside, left, byte);
-      byte = copy(x + mcufit_row(view, row), right - left, byte);
+      byte = copy_inline(x + mcufit_row(view, row), right - left, byte);
       if (right < run) byte = fill(outside, run - right, byte);
     }
     row += window->dilation_height;
@@ -173,32 +177,35 @@ static MCUFIT_NOINLINE void gather_rows(tile *t, int lane) {
 /* Widens n taps, a multiple of 4, for the four lanes, whose bytes lie `apart`. */
 static inline mcufit_s16x2 *widen_four(const int8_t *from, int32_t apart, int32_t n, mcufit_s16x2 *to) {
 #if defined(MCUFIT_ISA_DSP)
-  const int8_t *const end = from + n;
   const int8_t *third;
+#define MCUFIT_WIDEN                    \
+  "ldr r9, [%[x], %[s]]\n\t"            \
+  "ldr r10, [%[x], %[s], lsl #1]\n\t"   \
+  "ldr r11, [%[t], %[s], lsl #1]\n\t"   \
+  "ldr r8, [%[x]], #4\n\t"              \
+  "adds %[t], #4\n\t"                   \
+  "sxtb16 r4, r8\n\t"                   \
+  "sxtb16 r5, r9\n\t"                   \
+  "sxtb16 r6, r10\n\t"                  \
+  "sxtb16 r12, r11\n\t"                 \
+  "stmia %[to]!, {r4, r5, r6, r12}\n\t" \
+  "sxtb16 r8, r8, ror #8\n\t"           \
+  "sxtb16 r9, r9, ror #8\n\t"           \
+  "sxtb16 r10, r10, ror #8\n\t"         \
+  "sxtb16 r11, r11, ror #8\n\t"         \
+  "stmia %[to]!, {r8, r9, r10, r11}\n\t"
   __asm__ volatile(
+      "tst %[n], #4\n\t"
+      "beq 2f\n\t" MCUFIT_WIDEN
       "b 2f\n"
-      "1:\n\t"
-      "ldr r9, [%[x], %[s]]\n\t"
-      "ldr r10, [%[x], %[s], lsl #1]\n\t"
-      "ldr r11, [%[t], %[s], lsl #1]\n\t"
-      "ldr r8, [%[x]], #4\n\t"
-      "adds %[t], #4\n\t"
-      "sxtb16 r4, r8\n\t"
-      "sxtb16 r5, r9\n\t"
-      "sxtb16 r6, r10\n\t"
-      "sxtb16 r12, r11\n\t"
-      "stmia %[to]!, {r4, r5, r6, r12}\n\t"
-      "sxtb16 r8, r8, ror #8\n\t"
-      "sxtb16 r9, r9, ror #8\n\t"
-      "sxtb16 r10, r10, ror #8\n\t"
-      "sxtb16 r11, r11, ror #8\n\t"
-      "stmia %[to]!, {r8, r9, r10, r11}\n"
+      "1:\n\t" MCUFIT_WIDEN MCUFIT_WIDEN
       "2:\n\t"
-      "cmp %[x], %[end]\n\t"
-      "bne 1b"
-      : [x] "+r"(from), [t] "=&r"(third), [to] "+r"(to)
-      : "1"(from + apart), [s] "r"(apart), [end] "r"(end)
+      "subs %[n], %[n], #8\n\t"
+      "bpl 1b"
+      : [x] "+r"(from), [t] "=&r"(third), [to] "+r"(to), [n] "+r"(n)
+      : "1"(from + apart), [s] "r"(apart)
       : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
+#undef MCUFIT_WIDEN
 #else
   int32_t i;
   int lane;
@@ -313,17 +320,15 @@ typedef struct {
 static MCUFIT_NOINLINE void compute_words(computation *next, const int8_t *w) {
 #if defined(MCUFIT_ISA_DSP)
   uint32_t word, pair, x, n;
-#define MCUFIT_RESCALE(sum)    \
-  "lsl " sum ", " sum          \
-  ", #1\n\t"                   \
-  "smmulr " sum ", " sum       \
-  ", r9\n\t"                   \
-  "add " sum ", " sum ", " sum \
-  ", asr #31\n\t"              \
-  "add " sum ", " sum          \
-  ", r11\n\t"                  \
-  "asr " sum ", " sum          \
-  ", r10\n\t"                  \
+#define MCUFIT_RESCALE(sum) \
+  "lsl " sum ", " sum       \
+  ", #1\n\t"                \
+  "add %[word], r11, " sum  \
+  ", asr #31\n\t"           \
+  "smmlar " sum ", " sum    \
+  ", r9, %[word]\n\t"       \
+  "asr " sum ", " sum       \
+  ", r10\n\t"               \
   "ssat " sum ", #8, " sum "\n\t"
   __asm__ volatile(
       "1:\n\t"
