@@ -156,18 +156,27 @@ static inline int32_t mcufit_saturate_s8(int32_t x) {
 #endif
 }
 
-/* Whether the sums of channels [first, end) become int8 in a shorter form of the rule: with p the upper
-   product of 2 * sum and multiplier, (p - (p < 0) + addend) >> bits, saturated; the addend rounds and adds
-   the output's zero point. The sums are of a bias and at most 2^15 products of int8. With a bias under 2^29
-   they stay under 2^30, so twice that is an int32; shifts by 1 to 21 bits to the right leave room for the
-   addend; the clamp must be to all of int8. */
+/* Sums become int8 in a shorter form of the rule where shift and sum are in its reach and the clamp is to all
+   of int8: with p the upper product of 2 * sum and multiplier, (p - (p < 0) + addend) >> bits, saturated; the
+   addend rounds and adds the output's zero point. Shifts by 1 to 21 bits to the right leave room for the
+   addend, and twice a sum under 2^30 is an int32. */
+static inline int mcufit_dsp_short_shift(int32_t shift) { return (uint32_t)(-1 - shift) < 21U; }
+
+static inline int mcufit_dsp_short_sum(int32_t sum) { return (uint32_t)sum + (1U << 30) < 1U << 31; }
+
+static inline int mcufit_clamps_to_s8(const mcufit_requantization *q) {
+  return q->output_min == INT8_MIN && q->output_max == INT8_MAX;
+}
+
+/* Whether this holds of channels [first, end), whose sums are of a bias and at most 2^15 products of int8:
+   with a bias under 2^29 they stay under 2^30. */
 static inline int mcufit_dsp_short_form(const mcufit_requantization *q, const int32_t *bias, int32_t first,
                                         int32_t end) {
-  uint32_t wrong = 0;
   int32_t c;
-  for (c = first; c < end; ++c)
-    wrong |= (uint32_t)(-q->shift[c] - 1 > 20 || q->shift[c] > -1) | ((uint32_t)bias[c] + (1U << 29)) >> 30;
-  return wrong == 0 && q->output_min == INT8_MIN && q->output_max == INT8_MAX;
+  for (c = first; c < end; ++c) {
+    if (!mcufit_dsp_short_shift(q->shift[c]) || (uint32_t)bias[c] + (1U << 29) >= 1U << 30) return 0;
+  }
+  return mcufit_clamps_to_s8(q);
 }
 
 typedef struct {

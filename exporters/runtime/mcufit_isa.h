@@ -8,7 +8,8 @@
 #if defined(__ARM_FEATURE_MVE)
 #define MCUFIT_ISA_MVE
 #endif
-#if defined(__ARM_FEATURE_DSP)
+/* Without optimisation the compiler keeps a register that the DSP kernels' assembly needs. */
+#if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
 #define MCUFIT_ISA_DSP
 #endif
 #endif

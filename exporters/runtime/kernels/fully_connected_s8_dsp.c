@@ -12,30 +12,30 @@ typedef char
 #define DEPTH 256
 #define OUTPUTS 64
 
-typedef struct {
-  int32_t a, b;
-} sums;
-
 /* Widens n bytes, and as many zeros as fill the last word: (0, 2), (1, 3) of each four. */
 static void widen(const int8_t *from, int32_t n, mcufit_s16x2 *to) {
-  for (; n >= 4; n -= 4) {
-    const uint32_t word = mcufit_load_s8x4(from);
+  for (; n > 0; n -= 4) {
+    const uint32_t word = n >= 4 ? mcufit_load_s8x4(from) : mcufit_load_few_s8(from, n);
     *to++ = mcufit_even_s8(word);
     *to++ = mcufit_odd_s8(word);
     from += 4;
   }
-  if (n > 0) {
-    const uint32_t word = mcufit_load_few_s8(from, n);
-    *to++ = mcufit_even_s8(word);
-    *to = mcufit_odd_s8(word);
-  }
 }
 
-/* Adds the products of two filters' eights of bytes. Both filters are aligned to words. */
-static inline sums add_eights(const mcufit_s16x2 *x, const int8_t *v, const int8_t *w, int32_t eights,
-                              sums s) {
+/* Pairs of output channels, whose filters are aligned to words and have n taps in this portion, n a multiple
+   of 8. */
+typedef struct {
+  const mcufit_s16x2 *input;
+  int32_t eights;     /* n / 8 */
+  int32_t skip;       /* bytes from one filter's last tap here to the next one's first */
+  int32_t *sums;      /* of the next pair, that they start from and go to */
+  const int32_t *end; /* the sums to stop at */
+} pairs;
+
+static MCUFIT_NOINLINE void add_pairs(pairs *p, const int8_t *v) {
 #if defined(MCUFIT_ISA_DSP)
-  uint32_t pair;
+  const int8_t *w;
+  uint32_t x, n, pair, a, b;
 #define MCUFIT_EIGHT                    \
   "ldmia %[x]!, {r8, r9, r10, r11}\n\t" \
   "ldrd r5, r6, [%[v]], #8\n\t"         \
@@ -56,63 +56,61 @@ static inline sums add_eights(const mcufit_s16x2 *x, const int8_t *v, const int8
   "sxtb16 r6, r6, ror #8\n\t"           \
   "smlad %[b], %[pair], r10, %[b]\n\t"  \
   "smlad %[b], r6, r11, %[b]\n\t"
-  __asm__(
-      "lsrs %[pair], %[n], #1\n\t"
-      "bcc 1f\n\t" MCUFIT_EIGHT
+  __asm__ volatile(
       "1:\n\t"
-      "lsrs %[pair], %[n], #2\n\t"
-      "bcc 2f\n\t" MCUFIT_EIGHT MCUFIT_EIGHT
+      "ldrd %[x], %[n], [%[k]]\n\t"
+      "ldrd %[pair], r5, [%[k], #8]\n\t"
+      "ldrd %[a], %[b], [r5]\n\t"
+      "add %[w], %[v], %[pair]\n\t"
+      "add %[w], %[w], %[n], lsl #3\n\t"
+      "lsrs %[n], %[n], #1\n\t"
+      "bcc 2f\n\t" MCUFIT_EIGHT
       "2:\n\t"
-      "lsrs %[n], %[n], #2\n\t"
-      "beq 4f\n"
-      "3:\n\t" MCUFIT_EIGHT MCUFIT_EIGHT MCUFIT_EIGHT MCUFIT_EIGHT
+      "lsrs %[n], %[n], #1\n\t"
+      "bcc 3f\n\t" MCUFIT_EIGHT MCUFIT_EIGHT
+      "3:\n\t"
+      "cmp %[n], #0\n\t"
+      "beq 5f\n"
+      "4:\n\t" MCUFIT_EIGHT MCUFIT_EIGHT MCUFIT_EIGHT MCUFIT_EIGHT
       "subs %[n], %[n], #1\n\t"
-      "bne 3b\n"
-      "4:"
-      : [a] "+r"(s.a), [b] "+r"(s.b), [x] "+r"(x), [v] "+r"(v), [w] "+r"(w), [n] "+r"(eights),
-        [pair] "=&r"(pair)
-      :
+      "bne 4b\n"
+      "5:\n\t"
+      "ldrd %[n], %[x], [%[k], #8]\n\t"
+      "ldr %[pair], [%[k], #16]\n\t"
+      "strd %[a], %[b], [%[x]], #8\n\t"
+      "str %[x], [%[k], #12]\n\t"
+      "add %[v], %[w], %[n]\n\t"
+      "cmp %[x], %[pair]\n\t"
+      "bne 1b"
+      : [v] "+r"(v), [w] "=&r"(w), [x] "=&r"(x), [n] "=&r"(n), [pair] "=&r"(pair), [a] "=&r"(a), [b] "=&r"(b)
+      : [k] "r"(p)
       : "r5", "r6", "r8", "r9", "r10", "r11", "cc", "memory");
 #undef MCUFIT_EIGHT
 #else
-  for (eights *= 2; eights > 0; --eights) {
-    const uint32_t first = mcufit_load_s8x4(v), second = mcufit_load_s8x4(w);
-    s.a = mcufit_add_products(mcufit_odd_s8(first), x[1],
-                              mcufit_add_products(mcufit_even_s8(first), x[0], s.a));
-    s.b = mcufit_add_products(mcufit_odd_s8(second), x[1],
-                              mcufit_add_products(mcufit_even_s8(second), x[0], s.b));
-    x += 2;
-    v += 4;
-    w += 4;
+  for (; p->sums != p->end; ++p->sums) {
+    int32_t i;
+    for (i = 0; i < 2 * p->eights; ++i) {
+      const uint32_t word = mcufit_load_s8x4(v);
+      *p->sums = mcufit_add_products(mcufit_even_s8(word), p->input[2 * i], *p->sums);
+      *p->sums = mcufit_add_products(mcufit_odd_s8(word), p->input[2 * i + 1], *p->sums);
+      v += 4;
+    }
+    v += p->skip;
   }
 #endif
-  return s;
 }
 
-static inline int32_t add_word(const mcufit_s16x2 *x, uint32_t word, int32_t sum) {
-  sum = mcufit_add_products(mcufit_even_s8(word), x[0], sum);
-  return mcufit_add_products(mcufit_odd_s8(word), x[1], sum);
-}
-
-/* Adds the products of two filters at any addresses. */
-static inline sums add_rest(const mcufit_s16x2 *x, const int8_t *v, const int8_t *w, int32_t n, sums s) {
-  for (; n >= 4; n -= 4) {
-    s.a = add_word(x, mcufit_load_s8x4(v), s.a);
-    s.b = add_word(x, mcufit_load_s8x4(w), s.b);
+/* The sum of n products with a filter at any address. */
+static MCUFIT_NOINLINE int32_t sum_of(const mcufit_s16x2 *x, const int8_t *w, int32_t n) {
+  int32_t sum = 0;
+  for (; n > 0; n -= 4) {
+    const uint32_t word = n >= 4 ? mcufit_load_s8x4(w) : mcufit_load_few_s8(w, n);
+    sum = mcufit_add_products(mcufit_even_s8(word), x[0], sum);
+    sum = mcufit_add_products(mcufit_odd_s8(word), x[1], sum);
     x += 2;
-    v += 4;
     w += 4;
   }
-  if (n > 0) {
-    s.a = add_word(x, mcufit_load_few_s8(v, n), s.a);
-    s.b = add_word(x, mcufit_load_few_s8(w, n), s.b);
-  }
-  return s;
-}
-
-static int8_t requantized(const mcufit_requantization *q, int32_t channel, int32_t sum) {
-  const int32_t scaled = mcufit_requantize(sum, q->multiplier[channel], q->shift[channel]);
-  return mcufit_clamp(scaled + q->output_zero_point, q->output_min, q->output_max);
+  return sum;
 }
 
 /* Input elements [from, from + n), widened, for outputs [first, end). */
@@ -120,53 +118,66 @@ typedef struct {
   const mcufit_fully_connected_s8_step *step;
   int32_t from, n, first, end;
   mcufit_s16x2 input[DEPTH / 2];
-  int32_t kept[OUTPUTS + 1]; /* sums, between portions of the input */
+  int32_t sums[OUTPUTS];
 } portion;
 
-/* An odd last output is paired with itself. */
-static MCUFIT_NOINLINE void add_portion(portion *p) {
+static void add_portion(portion *p) {
   const int32_t elements = p->step->input_elements;
-  const int8_t *v = p->step->filter + p->first * elements + p->from;
-  const int aligned = (((uintptr_t)v | (uint32_t)elements) & 3U) == 0;
-  const int32_t eights = aligned ? p->n >> 3 : 0;
-  int32_t *kept = p->kept;
+  const int8_t *w = p->step->filter + p->first * elements + p->from;
+  const int32_t outputs = p->end - p->first;
+  const int32_t paired = (((uintptr_t)w | (uint32_t)elements) & 3U) == 0 && p->n >= 8 ? outputs & ~1 : 0;
+  int32_t done = 0;
   int32_t i;
-  for (i = p->first; i < p->end; i += 2) {
-    const int8_t *w = v + (i + 1 < p->end ? elements : 0);
-    sums s;
-    s.a = kept[0];
-    s.b = kept[1];
-    s = add_eights(p->input, v, w, eights, s);
-    if (eights << 3 != p->n)
-      s = add_rest(p->input + 4 * eights, v + 8 * eights, w + 8 * eights, p->n - 8 * eights, s);
-    *kept++ = s.a;
-    *kept++ = s.b;
-    v = w + elements;
+  if (paired > 0) {
+    pairs all;
+    all.input = p->input;
+    all.eights = p->n >> 3;
+    all.skip = elements - (p->n & ~7);
+    all.sums = p->sums;
+    all.end = p->sums + paired;
+    add_pairs(&all, w);
+    done = p->n & ~7;
+  }
+  for (i = done == p->n ? paired : 0; i < outputs; ++i) {
+    const int32_t from = i < paired ? done : 0;
+    p->sums[i] += sum_of(p->input + from / 2, w + i * elements + from, p->n - from);
+  }
+}
+
+static int8_t requantized(const mcufit_requantization *q, int32_t channel, int32_t sum) {
+  const int32_t scaled = mcufit_requantize(sum, q->multiplier[channel], q->shift[channel]);
+  return mcufit_clamp(scaled + q->output_zero_point, q->output_min, q->output_max);
+}
+
+/* In the short form where shift and sum are in its reach. */
+static MCUFIT_NOINLINE void finish(const portion *p, int8_t *output) {
+  const mcufit_requantization q = p->step->requantization;
+  const int any_s8 = mcufit_clamps_to_s8(&q);
+  const int32_t *sum = p->sums;
+  const int32_t end = p->end;
+  int32_t i;
+  for (i = p->first; i < end; ++i, ++sum) {
+    const int short_form = any_s8 && mcufit_dsp_short_shift(q.shift[i]) && mcufit_dsp_short_sum(*sum);
+    output[i] = short_form ? (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale(*sum, mcufit_dsp_scale_of(&q, i)))
+                           : requantized(&q, i, *sum);
   }
 }
 
 void mcufit_fully_connected_s8(const mcufit_fully_connected_s8_step *step, int8_t *arena, int16_t first,
                                int16_t end) {
-  const mcufit_requantization *q = &step->requantization;
   const int8_t *input = arena + step->input_offset;
   int8_t *output = arena + step->output_offset;
-  const int short_form = mcufit_dsp_short_form(q, step->bias, first, end);
   portion p;
   int32_t i;
   p.step = step;
   for (p.first = first; p.first < end; p.first = p.end) {
     p.end = p.first + OUTPUTS < end ? p.first + OUTPUTS : end;
-    for (i = p.first; i < p.end; ++i) p.kept[i - p.first] = step->bias[i];
-    p.kept[p.end - p.first] = 0;
+    for (i = p.first; i < p.end; ++i) p.sums[i - p.first] = step->bias[i];
     for (p.from = 0; p.from < step->input_elements; p.from += DEPTH) {
       p.n = p.from + DEPTH < step->input_elements ? DEPTH : step->input_elements - p.from;
       widen(input + p.from, p.n, p.input);
       add_portion(&p);
     }
-    for (i = p.first; i < p.end; ++i) {
-      const int32_t sum = p.kept[i - p.first];
-      output[i] = short_form ? (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale(sum, mcufit_dsp_scale_of(q, i)))
-                             : requantized(q, i, sum);
-    }
+    finish(&p, output);
   }
 }
