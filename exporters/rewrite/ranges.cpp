@@ -114,8 +114,7 @@ class RangesOfNode {
   }
 
   Ranges operator()(const Pad& p) const {
-    const auto value = static_cast<std::int32_t>(pad_value(graph_, id_));
-    Ranges ranges(channels_, ByteRange{value, value});
+    Ranges ranges(channels_, ByteRange{pad_value(graph_, id_), pad_value(graph_, id_)});
     const auto before = static_cast<std::size_t>(p.channels_before);
     for (std::size_t c = 0; c < in_[0]->size(); ++c)
       ranges[before + c] = p.padding == Padding{} ? in(0, c) : joined(ranges[before + c], in(0, c));
