@@ -160,17 +160,20 @@ class Paths {
       after.push_back({std::max(before[i].bytes, bytes), before[i].calls + need.calls, group, i});
   }
 
+  // Bytes that must lie in the arena before node `id` runs.
+  std::int64_t at_cut(NodeId id) const { return cuts_[static_cast<std::size_t>(id)]; }
+
   // Keeps the labels behind node `last` of which no other is as good, by bytes.
   void thin(NodeId last) {
     std::vector<Label>& labels = labels_[static_cast<std::size_t>(last) + 1];
     std::sort(labels.begin(), labels.end(), [](const Label& a, const Label& b) {
       return a.bytes != b.bytes ? a.bytes < b.bytes : a.calls < b.calls;
     });
-    std::vector<Label> kept;
+    std::size_t kept = 0;
     for (const Label& label : labels) {
-      if (kept.empty() || label.calls < kept.back().calls) kept.push_back(label);
+      if (kept == 0 || label.calls < labels[kept - 1].calls) labels[kept++] = label;
     }
-    labels = std::move(kept);
+    labels.resize(kept);
   }
 
   std::vector<Grouping> groupings() const {
@@ -227,15 +230,22 @@ std::vector<std::int64_t> bytes_at_cuts(const RowGraph& graph, std::int64_t alig
   return cuts;
 }
 
-std::vector<Grouping> pareto_groupings(const RowGraph& graph, bool input_streamed, NodeId longest,
-                                       std::int64_t limit) {
-  Paths paths(graph, limit);
+std::vector<Grouping> pareto_groupings(const RowGraph& graph, const GroupingSearch& search) {
+  Paths paths(graph, search.limit);
+  // No grouping needs less than an input that exists whole. A group pays only where one of its nodes needs
+  // more than that by itself: the nodes of any other run as well one by one, and in fewer calls.
+  const std::int64_t floor = search.input_streamed ? 0 : align(graph.bytes(0));
+  NodeId last_large = -1;
   for (NodeId last = 0; last < graph.size(); ++last) {
-    paths.extend({last, last, false}, need_of_whole(graph, last));
-    const NodeId first = earliest_first(graph, last, longest, input_streamed);
-    if (last > 0 && first <= last) {
+    const StepNeed alone = need_of_whole(graph, last);
+    paths.extend({last, last, false}, alone);
+    if (paths.at_cut(last) + alone.made - alone.saved > floor) last_large = last;
+    const NodeId first = earliest_first(graph, last, search.longest, search.input_streamed);
+    const bool ends =
+        !search.narrow_ends || last + 1 == graph.size() || paths.at_cut(last + 1) <= paths.at_cut(last + 2);
+    if (last > 0 && first <= last_large && ends) {
       const NeedsOfGroups needs(graph, first, last);
-      for (NodeId from = first; from <= last; ++from) {
+      for (NodeId from = first; from <= last_large; ++from) {
         // Alone, or first of its group, an average is no running sum; its group without it is as good.
         const bool sums = graph.sums(from, 0) && graph.sums(from, first);
         if (!sums) paths.extend({from, last, true}, needs.from(from));

@@ -25,12 +25,19 @@ struct Grouping {
   std::int64_t calls = 0;  // of kernels; delivered input rows count
 };
 
-// Every grouping of which no other needs as few bytes and as few calls, fewest bytes first: shortest paths
-// over the cuts of the node order. With `input_streamed` the input may be part of a group and then need not
-// exist whole. Only groups of at most `longest` nodes are looked at, and only groupings below `limit` bytes;
-// none may be left.
-std::vector<Grouping> pareto_groupings(const RowGraph& graph, bool input_streamed, NodeId longest,
-                                       std::int64_t limit);
+// Which groups are looked at.
+struct GroupingSearch {
+  bool input_streamed = false;  // the input may be part of a group and then need not exist whole
+  NodeId longest = 0;           // nodes of a group, at most
+  std::int64_t limit = 0;       // bytes, only groupings below it
+  // Only groups that end where the tensors kept for later take no more bytes than one node further on: not
+  // between an expansion and its projection. Half of the work, and seldom a larger result.
+  bool narrow_ends = false;
+};
+
+// Of these every grouping of which no other needs as few bytes and as few calls, fewest bytes first: shortest
+// paths over the cuts of the node order. None may be left.
+std::vector<Grouping> pareto_groupings(const RowGraph& graph, const GroupingSearch& search);
 
 // The least bytes that any grouping needs at once, to the row: rows from the call that writes them to the
 // last that reads them. No plan of any grouping needs less.

@@ -44,8 +44,10 @@ FrontPoint point(const Graph& lowered, const RowGraph& graph, MemoryPlan plan) {
 
 MemoryPlan quick_plan(const Graph& lowered, const RowGraph& graph, const PlanOptions& options) {
   MemoryPlan layers = plan(lowered);
-  const std::vector<Grouping> groupings =
-      pareto_groupings(graph, options.input_streamed, kQuickGroup, layers.arena_bytes);
+  const std::vector<Grouping> groupings = pareto_groupings(graph, {.input_streamed = options.input_streamed,
+                                                                   .longest = kQuickGroup,
+                                                                   .limit = layers.arena_bytes,
+                                                                   .narrow_ends = true});
   if (groupings.empty()) return layers;
   MemoryPlan grouped = place_groups(graph, groupings.front(), 0, groupings.front().bytes);
   return grouped.arena_bytes < layers.arena_bytes ? grouped : layers;
@@ -56,8 +58,9 @@ std::vector<MemoryPlan> all_plans(const Graph& lowered, const RowGraph& graph, c
                                   std::int64_t bound) {
   std::vector<MemoryPlan> plans{plan(lowered), quick_plan(lowered, graph, options)};
   int attempts = kMostAttempts;  // for the smallest
-  for (const Grouping& grouping :
-       pareto_groupings(graph, options.input_streamed, graph.size(), plans[0].arena_bytes)) {
+  for (const Grouping& grouping : pareto_groupings(graph, {.input_streamed = options.input_streamed,
+                                                          .longest = graph.size(),
+                                                          .limit = plans[0].arena_bytes})) {
     plans.push_back(place_groups(graph, grouping, attempts, bound));
     attempts = kAttempts;
   }

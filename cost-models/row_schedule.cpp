@@ -74,7 +74,11 @@ bool averages_all_rows(const Graph& graph, const Node& node) {
 class Demand {
  public:
   Demand(const RowGraph& graph, NodeId first, NodeId last)
-      : graph_(graph), first_(first), done_(static_cast<std::size_t>(last - first) + 1) {}
+      : graph_(graph), first_(first), done_(static_cast<std::size_t>(last - first) + 1) {
+    std::int64_t most = 0;
+    for (NodeId id = first; id <= last; ++id) most += graph.calls(id, first);
+    calls_.reserve(static_cast<std::size_t>(most));
+  }
 
   // Makes rows [0, rows) of node `id` be there. As deep as the group is long.
   void rows(NodeId id, std::int32_t rows) {

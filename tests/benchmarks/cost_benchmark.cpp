@@ -87,6 +87,18 @@ void plan_sixty_layers(benchmark::State& state) {
 }
 BENCHMARK(plan_sixty_layers)->Unit(benchmark::kMicrosecond);
 
+void quick_plan_sixty_layers(benchmark::State& state) {
+  const Graph graph = lower(sixty_layers().build());
+  for (auto _ : state) benchmark::DoNotOptimize(plan(graph, {.mode = PlanMode::quick}));
+}
+BENCHMARK(quick_plan_sixty_layers)->Unit(benchmark::kMicrosecond);
+
+void best_plan_sixty_layers(benchmark::State& state) {
+  const Graph graph = lower(sixty_layers().build());
+  for (auto _ : state) benchmark::DoNotOptimize(plan(graph, {.mode = PlanMode::best}));
+}
+BENCHMARK(best_plan_sixty_layers)->Unit(benchmark::kMillisecond);
+
 void certify_a_million(benchmark::State& state) {
   const Lattice lattice = large_lattice();
   Certificate answer;
