@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The instruction set extensions that kernels have variants for, as the compiler's flags say. A core with
-   Helium has the DSP instructions too. -DMCUFIT_PORTABLE leaves the variants out: the bytes are the same. */
+/* The instruction sets that kernels have variants for, as the compiler's flags say. A core with Helium has
+   the DSP instructions too. -DMCUFIT_PORTABLE leaves the variants out: the bytes are the same. */
 #ifndef MCUFIT_ISA_H
 #define MCUFIT_ISA_H
 
@@ -11,6 +11,10 @@
 /* Without optimisation the compiler keeps a register that the DSP kernels' assembly needs. */
 #if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
 #define MCUFIT_ISA_DSP
+#endif
+/* Likewise, and where code is to be small gcc keeps the upper registers to itself. */
+#if defined(__ARM_ARCH_6M__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__)
+#define MCUFIT_ISA_V6M
 #endif
 #endif
 

@@ -59,11 +59,37 @@ static inline int32_t mcufit_doubling_high_multiply(int32_t a, int32_t b) {
 /* x * multiplier / 2^31 * 2^shift, multiplier >= 0, shift in [-31, 30]: a left shift when it is positive, the
    doubling high multiply (which need not saturate, as multiplier >= 0), a rounding right shift when it is
    negative. */
-static inline int32_t mcufit_requantize(int32_t x, int32_t multiplier, int shift) {
+static inline int32_t mcufit_requantize_wide(int32_t x, int32_t multiplier, int shift) {
   const int left = shift > 0 ? shift : 0;
   const int right = shift > 0 ? 0 : -shift;
   return mcufit_rounding_shift_right(mcufit_rounding_high_product(mcufit_shift_left(x, left), multiplier),
                                      right);
+}
+
+/* The same from products of 32 bits. As multiplier >= 0, the sum of the middle products has room for the
+   rounding, and the product is above INT32_MIN: ties go away from zero when negative ones are lowered by 1.
+ */
+static inline int32_t mcufit_requantize_halves(int32_t x, int32_t multiplier, int shift) {
+  const uint32_t low = (uint32_t)multiplier & 0xFFFFU, high = (uint32_t)multiplier >> 16;
+  uint32_t x_low, middle;
+  int32_t x_high, first, product;
+  if (shift > 0) x = mcufit_shift_left(x, shift);
+  x_low = (uint32_t)x & 0xFFFFU;
+  x_high = x >> 16;
+  first = x_high * (int32_t)low + (int32_t)(x_low * low >> 16);
+  middle = x_low * high + ((uint32_t)first & 0xFFFFU) + 0x4000U;
+  product = (int32_t)((uint32_t)(x_high * (int32_t)high + (first >> 16)) << 1) + (int32_t)(middle >> 15);
+  if (shift >= 0) return product;
+  product = (product + (product >> 31)) >> (-shift - 1);
+  return (product + 1) >> 1;
+}
+
+static inline int32_t mcufit_requantize(int32_t x, int32_t multiplier, int shift) {
+#ifdef __ARM_ARCH_6M__
+  return mcufit_requantize_halves(x, multiplier, shift);
+#else
+  return mcufit_requantize_wide(x, multiplier, shift);
+#endif
 }
 
 static inline int8_t mcufit_clamp(int32_t x, int8_t minimum, int8_t maximum) {

@@ -60,6 +60,19 @@ TEST(Rounding, HighProductFromHalvesEqualsTheWideOne) {
   }
 }
 
+TEST(Rounding, RequantizingFromHalvesEqualsTheWideOne) {
+  const std::uint64_t seed = test_seed();
+  for (int i = 0; i < 200'000; ++i) {
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const std::int32_t x = any_int32(random), multiplier = any_int32(random) & kMost;
+    const int shift = static_cast<int>(random.below(62)) - 31;
+    for (const std::int32_t m : {multiplier, kMost, kHalf, 0}) {
+      ASSERT_EQ(mcufit_requantize_halves(x, m, shift), mcufit_requantize_wide(x, m, shift))
+          << x << " * " << m << ", shift " << shift << ", " << case_name(seed, i);
+    }
+  }
+}
+
 TEST(Rounding, HighMultiplyRoundsTiesUpwards) {
   EXPECT_EQ(mcufit_doubling_high_multiply(1, kHalf), 1);    // 0.5
   EXPECT_EQ(mcufit_doubling_high_multiply(-1, kHalf), 0);   // -0.5
