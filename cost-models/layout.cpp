@@ -16,6 +16,7 @@ constexpr std::int64_t kBytesPerBias = 4;
 constexpr std::int64_t kBytesPerTableEntry = 4 + 1;  // multiplier and shift
 constexpr std::int64_t kLookupTableBytes = 256;
 constexpr std::int64_t kBytesPerResizedRow = 2;
+constexpr std::int64_t kPointerBytes = 4;
 
 NodeLayout weighted(const Graph& lowered, NodeId id, std::int64_t step_bytes) {
   const std::int64_t channels = lowered.node(id).shape.channels;
@@ -95,6 +96,12 @@ std::vector<NodeId> called_nodes(const Graph& lowered) {
   return nodes;
 }
 
+std::vector<NodeId> called_nodes(const Graph& lowered, const MemoryPlan& plan) {
+  std::vector<NodeId> nodes = called_nodes(lowered);
+  if (streams_input(plan)) nodes.insert(nodes.begin(), 0);
+  return nodes;
+}
+
 std::set<std::string, std::less<>> kernels_of(const Graph& lowered) {
   std::set<std::string, std::less<>> kernels;
   for (const Node& node : lowered.nodes) {
@@ -123,6 +130,7 @@ std::int64_t inputs_inside(const Graph& lowered, const Step& step) {
 
 NodeLayout node_layout(const Graph& lowered, const MemoryPlan& plan, NodeId id) {
   NodeLayout layout = node_layout(lowered, id);
+  if (id == 0 && streams_input(plan)) layout.step_bytes = MCUFIT_VIEW_BYTES;
   if (sums_rows(plan, id))
     layout.step_bytes =
         is_mean(lowered, id) ? MCUFIT_MEAN_ROWS_S8_STEP_BYTES : MCUFIT_AVERAGE_POOL2D_ROWS_S8_STEP_BYTES;
@@ -130,6 +138,7 @@ NodeLayout node_layout(const Graph& lowered, const MemoryPlan& plan, NodeId id) 
 }
 
 std::optional<std::string_view> kernel_of(const Graph& lowered, const MemoryPlan& plan, NodeId id) {
+  if (id == 0 && streams_input(plan)) return kInputRow;
   if (!sums_rows(plan, id)) return kernel_of(lowered.node(id));
   return is_mean(lowered, id) ? "mean_rows_s8" : "average_pool2d_rows_s8";
 }
@@ -143,13 +152,17 @@ std::set<std::string, std::less<>> kernels_of(const Graph& lowered, const Memory
   return kernels;
 }
 
+bool streams_input(const MemoryPlan& plan) {
+  return plan.steps.front().by_rows && plan.steps.front().nodes.size() > 1;
+}
+
 bool has_row_steps(const MemoryPlan& plan) { return longest_row_step(plan) > 0; }
 
 std::int64_t row_table_bytes(const Graph& lowered, const MemoryPlan& plan) {
   if (!has_row_steps(plan)) return 0;
   std::int64_t needs = 0;
   for (const Step& step : plan.steps) needs += step.by_rows ? inputs_inside(lowered, step) : 0;
-  const std::int64_t calls = std::ssize(called_nodes(lowered)) + 1;  // an end
+  const std::int64_t calls = std::ssize(called_nodes(lowered, plan)) + 1;  // an end
   return calls * MCUFIT_ROW_CALL_BYTES + std::max<std::int64_t>(needs, 1) * MCUFIT_ROW_NEED_BYTES;
 }
 
@@ -162,7 +175,9 @@ std::int64_t longest_row_step(const MemoryPlan& plan) {
 }
 
 std::int64_t row_progress_bytes(const MemoryPlan& plan) {
-  return longest_row_step(plan) * MCUFIT_ROW_PROGRESS_BYTES;
+  if (!has_row_steps(plan)) return 0;
+  return longest_row_step(plan) * MCUFIT_ROW_PROGRESS_BYTES + MCUFIT_ROW_GOAL_BYTES +
+         (streams_input(plan) ? kPointerBytes : 0);
 }
 
 }  // namespace mcufit

@@ -34,12 +34,16 @@ NodeLayout node_layout(const Graph& lowered, NodeId id);
 // Error(input) naming op and node where the runtime has none yet.
 std::optional<std::string_view> kernel_of(const Node& node);
 
-// With what a plan changes: a mean or an average that its group feeds with rows has a kernel of its own.
+// With what a plan changes: a mean or an average that its group feeds with rows has a kernel of its own, and
+// a streamed input is a call too, kInputRow.
 NodeLayout node_layout(const Graph& lowered, const MemoryPlan& plan, NodeId id);
 std::optional<std::string_view> kernel_of(const Graph& lowered, const MemoryPlan& plan, NodeId id);
 
 // The nodes of a lowered graph that a kernel executes, in order.
 std::vector<NodeId> called_nodes(const Graph& lowered);
+
+// The entries of a package's list of calls: the same, and before them the input where the plan streams it.
+std::vector<NodeId> called_nodes(const Graph& lowered, const MemoryPlan& plan);
 
 // Every kernel that a lowered graph needs.
 std::set<std::string, std::less<>> kernels_of(const Graph& lowered);
@@ -47,7 +51,14 @@ std::set<std::string, std::less<>> kernels_of(const Graph& lowered);
 // The function of the runtime that orders the calls of groups.
 inline constexpr std::string_view kRowOrder = "row_order";
 
-// With what the plan changes; kRowOrder among them where a step runs by rows.
+// True when the plan's first group takes the input row by row.
+bool streams_input(const MemoryPlan& plan);
+
+// What stands in a kernel's place for the input of such a group, whose rows the sender delivers.
+inline constexpr std::string_view kInputRow = "input_row";
+
+// With what the plan changes; kRowOrder among them where a step runs by rows, kInputRow where it streams the
+// input.
 std::set<std::string, std::less<>> kernels_of(const Graph& lowered, const MemoryPlan& plan);
 
 // True when a step runs by rows.
@@ -59,7 +70,8 @@ std::int64_t row_table_bytes(const Graph& lowered, const MemoryPlan& plan);
 // The calls of the longest step that runs by rows; 0 without one.
 std::int64_t longest_row_step(const MemoryPlan& plan);
 
-// What a package has in RAM beside the arena: how far each call of a group is.
+// What a package has in RAM beside the arena: how far each call of a group is, and where the sender writes
+// the next row of a streamed input.
 std::int64_t row_progress_bytes(const MemoryPlan& plan);
 
 }  // namespace mcufit

@@ -52,6 +52,8 @@ CodeSizes read_code_sizes(ObjectReader& reader) {
   s.invoke_step_bytes = bytes(reader, "invoke_step_bytes", "each call in it");
   s.invoke_stack_bytes = bytes(reader, "invoke_stack_bytes", "its own stack frame");
   s.invoke_rows_stack_bytes = bytes(reader, "invoke_rows_stack_bytes", "the same of a model with groups");
+  s.invoke_from_stack_bytes =
+      bytes(reader, "invoke_from_stack_bytes", "the same of a model whose input is streamed");
   s.accessor_bytes = bytes(reader, "accessor_bytes", "the functions that return input and output");
   return s;
 }
@@ -74,6 +76,7 @@ nlohmann::json to_json(const CodeSizes& s) {
           {"invoke_step_bytes", s.invoke_step_bytes},
           {"invoke_stack_bytes", s.invoke_stack_bytes},
           {"invoke_rows_stack_bytes", s.invoke_rows_stack_bytes},
+          {"invoke_from_stack_bytes", s.invoke_from_stack_bytes},
           {"accessor_bytes", s.accessor_bytes}};
 }
 
@@ -101,7 +104,10 @@ CodeCost price_code(const std::set<std::string, std::less<>>& kernels, std::int6
     library.insert(k.library.begin(), k.library.end());
   }
   for (const auto& [member, bytes] : library) cost.code_bytes += bytes;
-  cost.stack_bytes += kernels.contains(kRowOrder) ? sizes.invoke_rows_stack_bytes : sizes.invoke_stack_bytes;
+  const bool streamed = kernels.contains(kInputRow), rows = kernels.contains(kRowOrder);
+  cost.stack_bytes += streamed ? sizes.invoke_from_stack_bytes
+                      : rows   ? sizes.invoke_rows_stack_bytes
+                               : sizes.invoke_stack_bytes;
   return cost;
 }
 
@@ -121,7 +127,7 @@ Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan
     cost.flash.step_bytes += layout.step_bytes;
   }
   cost.flash.step_bytes += row_table_bytes(lowered, plan);
-  const auto calls = static_cast<std::int64_t>(called_nodes(lowered).size());
+  const auto calls = static_cast<std::int64_t>(called_nodes(lowered, plan).size());
   const CodeCost priced = price_code(kernels_of(lowered, plan), calls, code.sizes);
   cost.flash.code_bytes = priced.code_bytes;
   cost.ram = {.arena_bytes = plan.arena_bytes,

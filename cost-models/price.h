@@ -38,6 +38,7 @@ struct CodeSizes {
   std::int64_t invoke_step_bytes = 0;                      // and each of its calls, literal included
   std::int64_t invoke_stack_bytes = 0;
   std::int64_t invoke_rows_stack_bytes = 0;  // of a model with groups that run row by row
+  std::int64_t invoke_from_stack_bytes = 0;  // of a model whose input is streamed
   std::int64_t accessor_bytes = 0;           // <model>_input() and <model>_output() together
 };
 

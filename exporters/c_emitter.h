@@ -17,7 +17,8 @@ using PackageFiles = std::map<std::string, std::string, std::less<>>;
 // Every C file of a package. No function's size depends on the network: <name>_invoke() walks a constant list
 // of calls, so that flash can be predicted to the byte from the number of steps and the kernels alone. No
 // pointer to a function is stored or called. Throws
-// Error(input) for a name that is no C identifier and for test vectors of another shape.
+// Error(input) for a name that is no C identifier, for test vectors of another shape and for a streamed input
+// of which nothing is read.
 PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request);
 
 // The function of <name>_steps.c through which <name>_run() reaches a kernel: "<name>_run_conv2d_s8".

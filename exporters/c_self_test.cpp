@@ -3,11 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "blocks/foundation/error.h"
+#include "cost-models/layout.h"
 #include "exporters/c_steps.h"
 #include "exporters/c_text.h"
 #include "exporters/checksums.h"
-#include "exporters/row_tables.h"
 
 namespace mcufit {
 namespace {
@@ -31,30 +33,33 @@ std::string vectors(std::string_view what, const std::vector<TestVector>& tests,
   return text + "};\n\n";
 }
 
-// Of the last output of each step: what runs row by row inside of one need not be there afterwards.
 std::string checksums(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request) {
-  std::string text = "static const uint32_t checksums[VECTORS][STEPS] = {\n";
+  std::string text =
+      fmt::format("static const uint32_t checksums[VECTORS][{}_CALLS] = {{\n", upper(request.name));
   for (const TestVector& test : request.self_test) {
-    const std::vector<std::uint32_t> sums = node_checksums(graph, test.input).steps;
-    std::size_t call = 0;
     text += "    {\n";
-    for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
-      call += step.nodes.size();
-      text += fmt::format("        {:#010x}U,\n", sums[call - 1]);
-    }
+    for (const std::uint32_t sum : node_checksums(graph, plan, test.input).steps)
+      text += fmt::format("        {:#010x}U,\n", sum);
     text += "    },\n";
   }
   return text + "};\n\n";
 }
 
-std::string places(const QuantizedGraph& graph, const MemoryPlan& plan) {
-  std::string text =
-      "/* The calls of each step and where its last output lies in the arena. */\n"
-      "static const struct {\n  int32_t offset, bytes;\n  int calls;\n} places[STEPS] = {\n";
-  for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
-    const Node& node = graph.graph.node(step.nodes.back());
-    text += fmt::format("    {{{}, {}, {}}}, /* {} */\n", plan.placement(step.nodes.back()).offset,
-                        node.shape.elements(), step.nodes.size(), c_comment(node.name));
+std::string places(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
+  std::string text = fmt::format(
+      "/* Where each call's output lies: row r at offset + r % ring_rows * row_bytes. Running sums have "
+      "theirs "
+      "after\n   the last row of their input. */\n"
+      "static const struct {{\n  int32_t offset, row_bytes;\n  int16_t rows, ring_rows;\n  int8_t sums;\n}} "
+      "places[{}_CALLS] = {{\n",
+      upper(name));
+  for (const NodeId id : called_nodes(graph.graph, plan)) {
+    const Node& node = graph.graph.node(id);
+    const Placement& place = plan.placement(id);
+    text += fmt::format("    {{{}, {}, {}, {}, {}}}, /* {} */\n", place.offset,
+                        std::int64_t{node.shape.width} * node.shape.channels, node.shape.height,
+                        place.ring_rows > 0 ? place.ring_rows : node.shape.height,
+                        place.scratch_bytes > 0 ? 1 : 0, c_comment(node.name));
   }
   return text + "};\n\n";
 }
@@ -66,28 +71,61 @@ std::string header(const std::string& name) {
           "/* Runs golden vectors of the reference interpreter; returns how many give other bytes: 0 is "
           "success. */\n"
           "int {0}_selftest(void);\n\n"
-          "/* Runs them step by step, a group of calls that run row by row is one; returns the place in "
-          "{0}_calls of the\n"
-          "   last call of the first whose output differs, or -1 where none does. */\n"
+          "/* Runs them call by call, row by row inside of groups, and compares the checksum of what each "
+          "call made;\n"
+          "   returns the place in {0}_calls of the first one that differs, or -1 where none does. */\n"
           "int {0}_selftest_call(void);\n",
           name)));
 }
 
-constexpr std::string_view kFunctions = R"(static void load(int vector) {{
+// With the input whole.
+constexpr std::string_view kLoad = R"(/* Puts in the input; returns the arena. */
+static int8_t *load(int vector) {{
   int8_t *input = {0}_input();
   int32_t i;
   for (i = 0; i < {1}_INPUT_BYTES; ++i) input[i] = MCUFIT_FLASH_S8(&inputs[vector][i]);
+  return input - {1}_INPUT_OFFSET;
 }}
 
-int {0}_selftest(void) {{
+static void infer(int vector) {{
+  (void)load(vector);
+  {0}_invoke();
+}}
+
+)";
+
+// With the input row by row.
+constexpr std::string_view kFeed = R"(static void put_row(int vector, int32_t number, int8_t *row) {{
+  const int8_t *from = &inputs[vector][number * {1}_INPUT_ROW_BYTES];
+  int32_t i;
+  for (i = 0; i < {1}_INPUT_ROW_BYTES; ++i) row[i] = MCUFIT_FLASH_S8(&from[i]);
+}}
+
+/* Begins; returns the arena. */
+static int8_t *load(int vector) {{
+  (void)vector;
+  {0}_start();
+  return {0}_next_input_row() - {1}_INPUT_OFFSET;
+}}
+
+static void infer(int vector) {{
+  int32_t number = 0;
+  {0}_start();
+  do {{
+    put_row(vector, number++, {0}_next_input_row());
+  }} while ({0}_feed_row() == 0);
+}}
+
+)";
+
+constexpr std::string_view kSelfTest = R"(int {0}_selftest(void) {{
   const int8_t *output = {0}_output();
   int failed = 0;
   int vector;
   for (vector = 0; vector < VECTORS; ++vector) {{
     int differs = 0;
     int32_t i;
-    load(vector);
-    {0}_invoke();
+    infer(vector);
     for (i = 0; i < {1}_OUTPUT_BYTES; ++i) {{
       differs |= output[i] != MCUFIT_FLASH_S8(&outputs[vector][i]);
     }}
@@ -96,33 +134,84 @@ int {0}_selftest(void) {{
   return failed;
 }}
 
-static uint32_t crc32_of(const int8_t *bytes, int32_t count) {{
-  uint32_t crc = 0xFFFFFFFFU;
-  int32_t i;
-  int bit;
-  for (i = 0; i < count; ++i) {{
-    crc ^= (uint8_t)bytes[i];
-    for (bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1U) != 0 ? 0xEDB88320U : 0U);
-  }}
-  return ~crc;
+static uint32_t sums[MOST_CALLS]; /* of the rows that each call of a step made so far */
+
+static int8_t *place_of(int call, int16_t row, int8_t *arena) {{
+  return arena + places[call].offset + row % places[call].ring_rows * places[call].row_bytes;
 }}
 
-int {0}_selftest_call(void) {{
-  int8_t *const arena = {0}_input() - {1}_INPUT_OFFSET;
-  int vector, step;
+static void add_row(uint32_t *sum, int call, int16_t row, int8_t *arena) {{
+  const int8_t *byte = place_of(call, row, arena);
+  const int8_t *end = byte + places[call].row_bytes;
+  int bit;
+  while (byte != end) {{
+    *sum ^= (uint8_t)*byte++;
+    for (bit = 0; bit < 8; ++bit) *sum = (*sum >> 1) ^ ((*sum & 1U) != 0 ? 0xEDB88320U : 0U);
+  }}
+}}
+
+/* Returns the number of calls. */
+static int run_call(int call, int8_t *arena) {{
+  int16_t row;
+  {0}_run({0}_calls + call, {0}_calls + call + 1, arena);
+  for (row = 0; row < places[call].rows; ++row) add_row(sums, call, row, arena);
+  return 1;
+}}
+
+)";
+
+constexpr std::string_view kGroup = R"(static int run_group(int first, int vector, int8_t *arena) {{
+  const {0}_call *group = {0}_calls + first;
+  int16_t place;
+  (void)vector;
+  {0}_begin(group);
+  while ((place = {0}_advance(group, arena)) >= 0) {{
+    const int call = first + place;
+    const int16_t row = (int16_t)({0}_progress[place].done - 1);
+{2}    if (places[call].sums == 0) {{
+      add_row(sums + place, call, row, arena);
+    }} else if (row + 1 == group[place].end) {{
+      add_row(sums + place, call, 0, arena);
+    }}
+  }}
+  return group->group;
+}}
+
+)";
+
+// Inside of that.
+constexpr std::string_view kPutRow = "    if (call == 0) put_row(vector, row, place_of(call, row, arena));\n";
+
+constexpr std::string_view kSelfTestCall = R"(int {0}_selftest_call(void) {{
+  int vector;
   for (vector = 0; vector < VECTORS; ++vector) {{
-    const {0}_call *call = {0}_calls;
-    load(vector);
-    for (step = 0; step < STEPS; ++step) {{
-      {0}_run(call, call + places[step].calls, arena);
-      call += places[step].calls;
-      if (crc32_of(arena + places[step].offset, places[step].bytes) != checksums[vector][step])
-        return (int)(call - {0}_calls) - 1;
+    int8_t *arena = load(vector);
+    int call = 0;
+    while (call < {1}_CALLS) {{
+      int i, calls;
+      for (i = 0; i < MOST_CALLS; ++i) sums[i] = 0xFFFFFFFFU;
+      calls = {2};
+      for (i = 0; i < calls; ++i, ++call) {{
+        if (~sums[i] != checksums[vector][call]) return call;
+      }}
     }}
   }}
   return -1;
 }}
 )";
+
+std::string functions(const MemoryPlan& plan, const std::string& name) {
+  const bool streamed = streams_input(plan), groups = has_row_steps(plan);
+  const std::string macro = upper(name);
+  return fmt::format(fmt::runtime(streamed ? kFeed : kLoad), name, macro) +
+         fmt::format(kSelfTest, name, macro) +
+         (groups ? fmt::format(kGroup, name, macro, streamed ? kPutRow : "") : "") +
+         fmt::format(kSelfTestCall, name, macro,
+                     groups ? fmt::format("{}_calls[call].group != 0 ? run_group(call, vector, arena) : "
+                                          "run_call(call, arena)",
+                                          name)
+                            : "run_call(call, arena)");
+}
 
 }  // namespace
 
@@ -136,11 +225,11 @@ void add_self_test(const QuantizedGraph& graph, const MemoryPlan& plan, const Pa
       fmt::format(
           "{0}#include \"{1}_selftest.h\"\n\n#include \"{1}.h\"\n#include "
           "\"{1}_steps.h\"\n#include \"mcufit_runtime.h\"\n\n"
-          "#define VECTORS {2}\n#define STEPS {3}\n\n",
-          kCLicense, name, request.self_test.size(), executed_steps(graph.graph, plan).size()) +
+          "#define VECTORS {2}\n#define MOST_CALLS {3} /* of a step */\n\n",
+          kCLicense, name, request.self_test.size(), std::max<std::int64_t>(longest_row_step(plan), 1)) +
       vectors("inputs", request.self_test, &TestVector::input) +
       vectors("outputs", request.self_test, &TestVector::output) + checksums(graph, plan, request) +
-      places(graph, plan) + fmt::format(kFunctions, name, upper(name));
+      places(graph, plan, name) + functions(plan, name);
 }
 
 }  // namespace mcufit

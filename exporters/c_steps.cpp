@@ -33,10 +33,12 @@ std::string array(std::string_view declaration, std::span<const Integer> values)
   return fmt::format("{}[{}] MCUFIT_IN_FLASH = {{\n{}}};\n", declaration, values.size(), numbers(values, 4));
 }
 
-std::string text_of(const mcufit_view& v) {
-  return fmt::format("{{.offset = {}, .row_stride = {}, .pixel_stride = {}, .ring_rows = {}}}", v.offset,
+std::string view_fields(const mcufit_view& v) {
+  return fmt::format(".offset = {}, .row_stride = {}, .pixel_stride = {}, .ring_rows = {}", v.offset,
                      v.row_stride, v.pixel_stride, v.ring_rows);
 }
+
+std::string text_of(const mcufit_view& v) { return fmt::format("{{{}}}", view_fields(v)); }
 
 std::string text_of(const mcufit_window& w) {
   return fmt::format(
@@ -246,6 +248,9 @@ Body body_of(const RuntimeStep& step, std::string_view node, std::string_view na
                         text_of(s.fields, node),
                         {array_of<std::int16_t>(node, "int16_t", "rows", s.rows),
                          array_of<std::int16_t>(node, "int16_t", "columns", s.columns)}};
+          },
+          [&](const InputRowStep& s) {
+            return Body{"mcufit_view", view_fields(s.fields)};
           },
       },
       step);

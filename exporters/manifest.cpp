@@ -46,7 +46,7 @@ json tensor(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id) {
 
 json steps(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
   json list = json::array();
-  for (const NodeId id : called_nodes(graph.graph)) {
+  for (const NodeId id : called_nodes(graph.graph, plan)) {
     const Node& node = graph.graph.node(id);
     const auto plan_step = static_cast<std::size_t>(plan.placement(id).first_step);
     list.push_back({{"node", id},
@@ -59,16 +59,28 @@ json steps(const QuantizedGraph& graph, const MemoryPlan& plan, const std::strin
                     {"shape", {node.shape.height, node.shape.width, node.shape.channels}},
                     {"macs", count_macs(graph.graph, id)},
                     {"offset", plan.placement(id).offset},
-                    {"bytes", node.shape.elements()}});
+                    {"bytes", node.shape.elements()},
+                    {"ring_rows", plan.placement(id).ring_rows}});
   }
   return list;
 }
 
-json self_test(const QuantizedGraph& graph, const std::vector<TestVector>& vectors) {
+json self_test(const QuantizedGraph& graph, const MemoryPlan& plan, const std::vector<TestVector>& vectors) {
   json list = json::array();
   for (const TestVector& vector : vectors) {
-    const NodeChecksums sums = node_checksums(graph, vector.input);
+    const NodeChecksums sums = node_checksums(graph, plan, vector.input);
     list.push_back({{"input_crc32", sums.input}, {"step_crc32", sums.steps}});
+  }
+  return list;
+}
+
+json symbols(const MemoryPlan& plan, const std::string& name) {
+  json list = {{"output", name + "_output"}};
+  if (streams_input(plan)) {
+    for (const char* function : {"start", "next_input_row", "feed_row", "invoke_from"})
+      list[function] = fmt::format("{}_{}", name, function);
+  } else {
+    for (const char* function : {"input", "invoke"}) list[function] = fmt::format("{}_{}", name, function);
   }
   return list;
 }
@@ -144,7 +156,7 @@ TensorPlace read_tensor(ObjectReader& r) {
 
 ManifestStep read_step(ObjectReader& r) {
   ManifestStep step;
-  step.node = static_cast<NodeId>(r.integer("node", {1, 1 << 20}, "number in the network"));
+  step.node = static_cast<NodeId>(r.integer("node", {0, 1 << 20}, "number in the network"));
   step.plan_step = static_cast<std::int32_t>(r.integer("plan_step", {0, 1 << 20}, "number in the plan"));
   step.by_rows = r.boolean("by_rows", "runs row by row with the others of its step");
   step.name = r.string("name", "the node's name");
@@ -153,6 +165,7 @@ ManifestStep read_step(ObjectReader& r) {
   r.string("symbol", "its constants");
   step.macs = r.integer("macs", {0, std::int64_t{1} << 50}, "multiply-accumulates");
   step.offset = bytes(r, "offset");
+  step.ring_rows = static_cast<std::int32_t>(r.integer("ring_rows", {0, 32767}, "0: the tensor is whole"));
   step.shape = read_shape(r);
   step.bytes = step.shape.elements();
   return step;
@@ -209,26 +222,30 @@ std::string emit_manifest(const PackageFiles& files, const QuantizedGraph& graph
   for (const auto& [name, content] : files)
     list[name] = {{"bytes", content.size()}, {"sha256", sha256(content)}};
   const std::string& name = request.name;
-  const json manifest = {
-      {"format", kFormat},
-      {"name", name},
-      {"network", g.name},
-      {"tool", {{"name", "mcufit"}, {"version", version()}, {"commit", commit()}}},
-      {"target", to_json(request.target)},
-      {"input", tensor(graph, cost.plan, 0)},
-      {"output", tensor(graph, cost.plan, g.size() - 1)},
-      {"symbols", {{"input", name + "_input"}, {"output", name + "_output"}, {"invoke", name + "_invoke"}}},
-      {"macs", cost.macs},
-      {"flash", to_json(cost.flash)},
-      {"ram", to_json(cost.ram)},
-      {"code_estimated", cost.code_estimated},
-      {"plan", to_json(cost.plan)},
-      {"steps", steps(graph, cost.plan, name)},
-      {"self_test", self_test(graph, request.self_test)},
-      {"files", std::move(list)},
-      {"provenance", request.provenance == nullptr ? json() : *request.provenance}};
+  const json manifest = {{"format", kFormat},
+                         {"name", name},
+                         {"network", g.name},
+                         {"tool", {{"name", "mcufit"}, {"version", version()}, {"commit", commit()}}},
+                         {"target", to_json(request.target)},
+                         {"input", tensor(graph, cost.plan, 0)},
+                         {"input_streamed", streams_input(cost.plan)},
+                         {"output", tensor(graph, cost.plan, g.size() - 1)},
+                         {"symbols", symbols(cost.plan, name)},
+                         {"macs", cost.macs},
+                         {"flash", to_json(cost.flash)},
+                         {"ram", to_json(cost.ram)},
+                         {"code_estimated", cost.code_estimated},
+                         {"plan", to_json(cost.plan)},
+                         {"steps", steps(graph, cost.plan, name)},
+                         {"self_test", self_test(graph, cost.plan, request.self_test)},
+                         {"files", std::move(list)},
+                         {"provenance", request.provenance == nullptr ? json() : *request.provenance}};
   return manifest.dump(2) + "\n";
 }
+
+bool streams_input(const Manifest& manifest) { return manifest.steps.front().kernel == kInputRow; }
+
+bool sums_rows(const ManifestStep& step) { return step.kernel.ends_with("_rows_s8"); }
 
 std::vector<ManifestGroup> executed_groups(const Manifest& manifest) {
   std::vector<ManifestGroup> groups;
@@ -261,10 +278,10 @@ Manifest read_manifest(const fs::path& folder) {
   manifest.name = whole.at("name").get<std::string>();
   check_package_name(manifest.name);
   manifest.target = Part(file, whole, "target").read<Target>(read_target);
-  const TensorPlace input = Part(file, whole, "input").read<TensorPlace>(read_tensor);
-  manifest.input_bytes = input.bytes;
-  manifest.input_offset = input.offset;
-  manifest.output_bytes = Part(file, whole, "output").read<TensorPlace>(read_tensor).bytes;
+  manifest.input_bytes = Part(file, whole, "input").read<TensorPlace>(read_tensor).bytes;
+  const TensorPlace output = Part(file, whole, "output").read<TensorPlace>(read_tensor);
+  manifest.output_bytes = output.bytes;
+  manifest.output_offset = output.offset;
   const json calls = {{"steps", {{"steps", whole.value("steps", json())}}}};
   manifest.steps = Part(file, calls, "steps").read<std::vector<ManifestStep>>(read_steps);
   manifest.flash = Part(file, whole, "flash").read<FlashLedger>(read_flash);

@@ -32,8 +32,10 @@ struct PackageRequest {
 
 // The deployable network, a folder of C99 sources that compile alone:
 //
-// - NAME.h: shapes, scales, zero points, arena size, NAME_input(), NAME_invoke(), NAME_output()
-// - NAME.c: these three functions and the one static arena
+// - NAME.h: shapes, scales, zero points, arena size, NAME_input(), NAME_invoke(), NAME_output(); where the
+// plan
+//   streams the input NAME_start(), NAME_next_input_row(), NAME_feed_row() in the place of the first two
+// - NAME.c: these functions and the one static arena
 // - NAME_steps.c, .h: what is called, in which order, with which constants
 // - NAME_weights.c, .h: filters, biases, requantization tables, all const
 // - NAME_selftest.c, .h: golden vectors and NAME_selftest(), which returns the number of differing vectors
@@ -59,14 +61,20 @@ struct ManifestStep {
   std::int64_t macs = 0;
   std::int64_t offset = 0;  // of the output, in the arena
   std::int64_t bytes = 0;
+  std::int32_t ring_rows = 0;  // 0: the whole output, else a rolling line buffer
+
+  std::int64_t row_bytes() const { return std::int64_t{shape.width} * shape.channels; }
 };
+
+// True for a call that adds up the rows of its input and writes its output, of one row, with the last.
+bool sums_rows(const ManifestStep& step);
 
 // What manifest.json says that a validation needs.
 struct Manifest {
   std::string name;
   Target target;
   std::vector<ManifestStep> steps;       // in order of execution
-  std::int64_t input_offset = 0;         // in the arena
+  std::int64_t output_offset = 0;        // in the arena
   std::vector<NodeChecksums> self_test;  // of the vectors in NAME_selftest.c
   std::int64_t input_bytes = 0;
   std::int64_t output_bytes = 0;
@@ -74,6 +82,9 @@ struct Manifest {
   FlashLedger flash;
   RamLedger ram;
 };
+
+// True when the package takes its input row by row; its first call is the input then.
+bool streams_input(const Manifest& manifest);
 
 // The calls [begin, end) of a manifest that run together, a step of the plan.
 struct ManifestGroup {

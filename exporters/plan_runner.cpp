@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "cost-models/layout.h"
+
 namespace mcufit {
 namespace {
 
@@ -13,7 +15,8 @@ std::int16_t end_of(const RuntimeStep& step) {
 }  // namespace
 
 PlanRunner::PlanRunner(const QuantizedGraph& graph, const MemoryPlan& plan)
-    : input_(plan.placement(0)),
+    : streamed_(streams_input(plan)),
+      input_(plan.placement(0)),
       output_(plan.placement(graph.graph.size() - 1)),
       executed_(executed_steps(graph.graph, plan)),
       tables_(row_tables(graph, plan)) {
@@ -33,7 +36,7 @@ PlanRunner::PlanRunner(const QuantizedGraph& graph, const MemoryPlan& plan)
   }
 }
 
-// As <name>_run_rows() of a package.
+// As <name>_advance() of a package.
 template <typename Run>
 void PlanRunner::each_call(std::size_t step, const Run& run) const {
   const mcufit_row_call* calls = tables_.calls.data() + first_place_[step];
@@ -52,9 +55,23 @@ void PlanRunner::each_call(std::size_t step, const Run& run) const {
   }
 }
 
+void PlanRunner::run_row(const RuntimeStep& call, std::int16_t row, std::span<const std::int8_t> input,
+                         std::span<std::int8_t> arena) {
+  if (const auto* rows = std::get_if<InputRowStep>(&call)) {
+    const mcufit_view& view = rows->fields;
+    const auto sent = input.subspan(static_cast<std::size_t>(row) * static_cast<std::size_t>(view.row_stride),
+                                    static_cast<std::size_t>(view.row_stride));
+    std::copy(sent.begin(), sent.end(), arena.begin() + view.offset + mcufit_row(&view, row));
+    return;
+  }
+  const bool by_rows = !std::holds_alternative<FullyConnectedStep>(call);  // its range are outputs
+  run_step(call, arena.data(), by_rows ? row : std::int16_t{0},
+           by_rows ? static_cast<std::int16_t>(row + 1) : end_of(call));
+}
+
 std::vector<std::int8_t> PlanRunner::run(std::span<const std::int8_t> input,
                                          std::span<std::int8_t> arena) const {
-  std::copy(input.begin(), input.end(), arena.begin() + input_.offset);
+  if (!streamed_) std::copy(input.begin(), input.end(), arena.begin() + input_.offset);
   for (std::size_t step = 0; step < executed_.size(); ++step) {
     if (!executed_[step].by_rows) {
       const RuntimeStep& call = calls_[first_place_[step]];
@@ -62,10 +79,7 @@ std::vector<std::int8_t> PlanRunner::run(std::span<const std::int8_t> input,
       continue;
     }
     each_call(step, [&](std::size_t at, std::int16_t row) {
-      const RuntimeStep& call = calls_[first_place_[step] + at];
-      const bool rows = !std::holds_alternative<FullyConnectedStep>(call);  // its range are outputs
-      run_step(call, arena.data(), rows ? row : std::int16_t{0},
-               rows ? static_cast<std::int16_t>(row + 1) : end_of(call));
+      run_row(calls_[first_place_[step] + at], row, input, arena);
     });
   }
   const auto output = arena.subspan(static_cast<std::size_t>(output_.offset));

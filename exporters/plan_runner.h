@@ -23,7 +23,8 @@ class PlanRunner {
   PlanRunner(const PlanRunner&) = delete;  // the tables point into the steps
   PlanRunner& operator=(const PlanRunner&) = delete;
 
-  // The output for a sample. What `arena`, of the plan's size, holds before makes no difference.
+  // The output for a sample, which is delivered row by row where the plan streams the input. What `arena`, of
+  // the plan's size, holds before makes no difference.
   std::vector<std::int8_t> run(std::span<const std::int8_t> input, std::span<std::int8_t> arena) const;
 
   // The calls of number `step` of steps(), in order.
@@ -35,6 +36,10 @@ class PlanRunner {
   template <typename Run>
   void each_call(std::size_t step, const Run& run) const;
 
+  static void run_row(const RuntimeStep& call, std::int16_t row, std::span<const std::int8_t> input,
+                      std::span<std::int8_t> arena);
+
+  bool streamed_;
   Placement input_, output_;
   std::vector<ExecutedStep> executed_;
   std::vector<std::size_t> first_place_;  // of each executed step

@@ -75,14 +75,6 @@ void check_length(const Graph& graph, const ExecutedStep& step) {
                           graph.node(step.nodes[0]).name, step.nodes.size(), kMost));
 }
 
-[[noreturn]] void refuse_input(const Graph& graph) {
-  throw Error(
-      ExitCode::input,
-      fmt::format("{}: found a plan whose first group takes the input row by row; accepted: plans that "
-                  "have the input whole",
-                  graph.node(0).name));
-}
-
 }  // namespace
 
 std::vector<ExecutedStep> executed_steps(const Graph& lowered, const MemoryPlan& plan) {
@@ -100,7 +92,6 @@ std::vector<ExecutedStep> executed_steps(const Graph& lowered, const MemoryPlan&
 RowTables row_tables(const QuantizedGraph& graph, const MemoryPlan& plan) {
   const RowGraph rows(graph.graph);
   RowTables tables;
-  if (plan.steps.front().nodes.size() > 1) refuse_input(graph.graph);
   for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
     check_length(graph.graph, step);
     if (step.by_rows) {

@@ -12,15 +12,15 @@
 namespace mcufit {
 
 // The constants by which mcufit_row_order() gives the calls of a plan's groups in the order of
-// row_schedule(). A place is a node's number in called_nodes().
+// row_schedule(). A place is a node's number in called_nodes() with
+// the plan.
 struct RowTables {
   std::vector<mcufit_row_call> calls;          // of each place, and an end
   std::vector<mcufit_row_need> needs;          // `sources` null; one of zeros where there is none
   std::vector<std::optional<NodeId>> resizes;  // of each need the resize whose rows it reads
 };
 
-// Throws Error(input) naming the node when a group takes the network's input row by row, or a number does not
-// fit its field.
+// Throws Error(input) naming the node when a number does not fit its field.
 RowTables row_tables(const QuantizedGraph& graph, const MemoryPlan& plan);
 
 // One step as a package executes it.
@@ -29,7 +29,7 @@ struct ExecutedStep {
   bool by_rows = false;
 };
 
-// The steps of a plan that call a kernel.
+// The steps of a plan that call a kernel; a streamed input is the first node of the first.
 std::vector<ExecutedStep> executed_steps(const Graph& lowered, const MemoryPlan& plan);
 
 }  // namespace mcufit

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "blocks/foundation/error.h"
+#include "cost-models/layout.h"
 #include "exporters/lookup.h"
 
 namespace mcufit {
@@ -338,7 +339,10 @@ RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeI
                  [&](const Softmax&) -> RuntimeStep {
                    return SoftmaxStep{softmax_of(source), rows};
                  },
-                 [&](const Input&) -> RuntimeStep { refuse(node); },
+                 [&](const Input&) -> RuntimeStep {
+                   if (!streams_input(plan)) refuse(node);
+                   return InputRowStep{view_of(source, id), rows};
+                 },
                  [&](const Mul& m) -> RuntimeStep {
                    return MulStep{mul_of(source, m.activation), rows};
                  },
@@ -419,7 +423,8 @@ void run_step(const RuntimeStep& step, std::int8_t* arena, std::int16_t first, s
                  [&](const ResizeStep& s) {
                    const auto fields = bound_fields(s);
                    mcufit_resize_nearest_neighbor_s8(&fields, arena, first, end);
-                 }},
+                 },
+                 [](const InputRowStep&) {}},
       step);
 }
 

@@ -90,15 +90,21 @@ struct ResizeStep {
   std::vector<std::int16_t> rows, columns;
   std::int16_t end;  // output rows
 };
+// A streamed input: the sender has written the rows.
+struct InputRowStep {
+  mcufit_view fields;
+  std::int16_t end;  // rows
+};
 
-using RuntimeStep = std::variant<Conv2dStep, DepthwiseConv2dStep, FullyConnectedStep, AddStep,
-                                 AveragePool2dStep, MaxPool2dStep, SoftmaxStep, MulStep, LookupStep, MeanStep,
-                                 MeanRowsStep, AveragePool2dRowsStep, ConcatenationStep, PadStep, ResizeStep>;
+using RuntimeStep =
+    std::variant<Conv2dStep, DepthwiseConv2dStep, FullyConnectedStep, AddStep, AveragePool2dStep,
+                 MaxPool2dStep, SoftmaxStep, MulStep, LookupStep, MeanStep, MeanRowsStep,
+                 AveragePool2dRowsStep, ConcatenationStep, PadStep, ResizeStep, InputRowStep>;
 
-// The step that executes node `id`, which is neither the input nor a reshape: with the line buffers and
-// running sums that the plan gives it. This is the one derivation of step fields: the C emitter prints what
-// the host runs. Throws Error(input) naming the node when the runtime has no kernel for it or a number does
-// not fit its field.
+// The step that executes node `id`, which is neither an input that the plan has whole nor a reshape: with the
+// line buffers and running sums that the plan gives it. This is the one derivation of step fields: the C
+// emitter prints what the host runs. Throws Error(input) naming the node when the runtime has no kernel for
+// it or a number does not fit its field.
 RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id);
 
 // The step with its pointers set into its own tables, for the host; valid while `step` lives where it is.

@@ -82,6 +82,13 @@ MemoryPlan one_group(const Graph& lowered) {
   return unshared_plan(lowered, std::move(steps));
 }
 
+// The same with the input in the group.
+MemoryPlan fed_group(const Graph& lowered) {
+  std::vector<Step> steps{{.nodes = {}, .by_rows = true}};
+  for (NodeId id = 0; id < lowered.size(); ++id) steps[0].nodes.push_back(id);
+  return unshared_plan(lowered, std::move(steps));
+}
+
 // With what only groups have.
 QuantizedGraph sums() {
   GraphBuilder b("code_sizes", {8, 8, 4});
@@ -137,7 +144,7 @@ Compiled compile(const QuantizedGraph& graph, MemoryPlan plan, const Target& tar
   const fs::path package = toolchain.folder() / "package";
   write_package(package, graph, cost, request);
   Compiled compiled;
-  compiled.steps = static_cast<std::int64_t>(called_nodes(graph.graph).size());
+  compiled.steps = static_cast<std::int64_t>(called_nodes(graph.graph, cost.plan).size());
   compiled.kernels = kernels_of(graph.graph, cost.plan);
   for (const std::string& source : read_manifest(package).sources) {
     const std::string stem = source.substr(0, source.rfind('.'));
@@ -205,13 +212,23 @@ void add_row_order(const Compiled& plain, const Compiled& rows, CodeSizes& sizes
                   .library = {}};
   sizes.invoke_rows_stack_bytes = sizes.invoke_stack_bytes - plain.calls.frame_bytes(name + "_run") +
                                   rows.calls.frame_bytes(name + "_run");
-  for (const char* function : {"_run_rows", "_run_group"}) {
+  for (const char* function : {"_begin", "_advance"})
     code.text_bytes += rows.section(source, ".text." + name + function);
-    sizes.invoke_rows_stack_bytes += rows.calls.frame_bytes(fmt::format("{}.c:{}{}", source, name, function));
-  }
+  sizes.invoke_rows_stack_bytes += rows.calls.frame_bytes(name + "_advance");
   code.text_bytes += rows.section(source, ".text." + name + "_run");
   code.text_bytes -= plain.section(source, ".text." + name + "_run");
   sizes.kernels[std::string(kRowOrder)] = std::move(code);
+}
+
+// A streamed input counts with what its functions have more than those of a package with the input whole.
+void add_input_row(const Compiled& rows, const Compiled& fed, CodeSizes& sizes) {
+  const std::string name(kName);
+  KernelCode& code = sizes.kernels[std::string(kInputRow)];
+  code.text_bytes = sum_of(fed.objects.at(name), ".text") - sum_of(rows.objects.at(name), ".text");
+  const auto frame = [&](const char* function) { return fed.calls.frame_bytes(name + function); };
+  sizes.invoke_from_stack_bytes = sizes.invoke_rows_stack_bytes - rows.calls.frame_bytes(name + "_invoke") +
+                                  frame("_invoke_from") + std::max(frame("_start"), frame("_feed_row")) +
+                                  fed.calls.frame_bytes(fmt::format("{0}.c:{0}_run_up_to", name));
 }
 
 // What price() charges for it must be what the compiler made of it, or the law is wrong.
@@ -263,6 +280,10 @@ CodeSizes measure_code_sizes(const Target& target) {
   for (const char* kernel : {"average_pool2d_rows_s8", "mean_rows_s8"})
     sizes.kernels[kernel] = kernel_code(rows, kernel, dispatch, toolchain, library);
   add_row_order(base, rows, sizes);
+  const auto fed = [&](const QuantizedGraph& graph) {
+    return compile(graph, fed_group(graph.graph), target, toolchain, library);
+  };
+  add_input_row(rows, fed(sums()), sizes);
   sizes.core = target.core;
   sizes.compiler = toolchain.compiler();
   sizes.flags = join(toolchain.flags(), " ");
@@ -270,7 +291,10 @@ CodeSizes measure_code_sizes(const Target& target) {
        {network(0), network(1), network(20), network(300), one_layer(), two_layers()}) {
     check_law(sizes, compiled(graph));
   }
-  for (const QuantizedGraph& graph : {network(0), two_layers(), sums()}) check_law(sizes, grouped(graph));
+  for (const QuantizedGraph& graph : {network(0), two_layers(), sums()}) {
+    check_law(sizes, grouped(graph));
+    check_law(sizes, fed(graph));
+  }
   return sizes;
 }
 

@@ -102,9 +102,10 @@ DeviceReport validate(const RunRequest& request, std::span<const TestVector> sam
 // of them, with the multiply-accumulates of all.
 struct LayerRun {
   ManifestStep step;
-  std::size_t last_call = 0;      // place in the manifest's steps
+  std::size_t first_call = 0;     // place in the manifest's steps
   std::int64_t instructions = 0;  // with its part of the loop over the calls
-  std::vector<std::int8_t> output;
+  // Of each call what it made of its output, from the start: in a group rows that nobody reads are left out.
+  std::vector<std::vector<std::int8_t>> outputs;
 };
 
 // One inference, call by call.
@@ -113,9 +114,9 @@ struct LayersReport {
   std::string core;
   std::string counts;
   std::vector<LayerRun> layers;
-  std::int64_t instructions_per_inference = 0;  // of <name>_invoke()
+  std::int64_t instructions_per_inference = 0;  // of <name>_invoke(), or of all rows fed
 
-  std::int64_t overhead() const;  // of <name>_invoke() without any call
+  std::int64_t overhead() const;  // of that without any call
 };
 
 // Runs one input call by call. Throws as validate() does.

@@ -5,6 +5,8 @@
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
+#include "cost-models/layout.h"
+#include "exporters/c_interface.h"
 #include "exporters/device/call_graph.h"
 #include "exporters/device/compiler_library.h"
 #include "exporters/device/toolchain.h"
@@ -76,29 +78,53 @@ std::string linker_script(const Manifest& manifest, const Target& limits, const 
       manifest.name, limits.name, memories(limits, device), kFirmwarePrefix, stack_bound);
 }
 
-// Where each step's last output lies, and its calls, as the firmware's initialisers.
+// Where each call's output lies, as the firmware's initialisers.
 std::string places(const Manifest& manifest) {
   std::string text;
-  for (const ManifestGroup& group : executed_groups(manifest)) {
-    const ManifestStep& last = manifest.steps[group.end - 1];
-    text += fmt::format("{{{}, {}, {}}}, ", last.offset, last.bytes, group.end - group.begin);
+  for (const ManifestStep& step : manifest.steps) {
+    text += fmt::format("{{{}, {}, {}, {}, {}}}, ", step.offset, step.row_bytes(), step.shape.height,
+                        step.ring_rows > 0 ? step.ring_rows : step.shape.height, sums_rows(step) ? 1 : 0);
   }
   return text;
 }
 
+constexpr std::string_view kGlue = R"(/* SPDX-License-Identifier: Apache-2.0 */
+#include "{0}.h"
+#include "{0}_steps.h"
+
+#define MODEL_FIRMWARE {1}
+#define MODEL_SAMPLES {2}U
+#define MODEL_INPUT_BYTES {3}U
+#define MODEL_OUTPUT_BYTES {4}U
+#define MODEL_OUTPUT {0}_output
+#define MODEL_ARENA ((int8_t *){0}_output() - {5})
+#define MODEL_ARENA_BYTES {6}UL
+#define MODEL_RUN {0}_run
+#define MODEL_CALL {0}_call
+#define MODEL_STEPS {0}_calls
+#define MODEL_CALLS {7}
+#define MODEL_PLACES {8}
+#define MODEL_STREAMED {9}
+#define MODEL_INPUT {0}_input
+#define MODEL_INVOKE {0}_invoke
+#define MODEL_START {0}_start
+#define MODEL_NEXT_INPUT_ROW {0}_next_input_row
+#define MODEL_FEED_ROW {0}_feed_row
+#define MODEL_INVOKE_FROM {0}_invoke_from
+#define MODEL_ROW_BYTES {10}U
+#define MODEL_GROUPED {11}
+#define MODEL_BEGIN {0}_begin
+#define MODEL_ADVANCE {0}_advance
+#define MODEL_PROGRESS {0}_progress
+)";
+
 std::string glue(const Manifest& manifest, std::int64_t samples) {
-  return fmt::format(
-      "/* SPDX-License-Identifier: Apache-2.0 */\n"
-      "#include \"{0}.h\"\n#include \"{0}_steps.h\"\n\n"
-      "#define MODEL_FIRMWARE {5}\n"
-      "#define MODEL_INPUT {0}_input\n#define MODEL_OUTPUT {0}_output\n#define MODEL_INVOKE {0}_invoke\n"
-      "#define MODEL_INPUT_BYTES {1}U\n#define MODEL_OUTPUT_BYTES {2}U\n#define MODEL_SAMPLES {3}U\n"
-      "#define MODEL_RUN {0}_run\n#define MODEL_CALL {0}_call\n#define MODEL_STEPS {0}_calls\n#define "
-      "MODEL_GROUPS {6}U\n"
-      "#define MODEL_ARENA ({0}_input() - {7})\n#define MODEL_ARENA_BYTES {8}UL\n"
-      "#define MODEL_PLACES {4}\n",
-      manifest.name, manifest.input_bytes, manifest.output_bytes, samples, places(manifest), kFirmwareVersion,
-      executed_groups(manifest).size(), manifest.input_offset, manifest.ram.arena_bytes);
+  const ManifestStep& first = manifest.steps.front();
+  const bool streamed = streams_input(manifest), grouped = kernels_of(manifest).contains(kRowOrder);
+  return fmt::format(kGlue, manifest.name, kFirmwareVersion, samples, manifest.input_bytes,
+                     manifest.output_bytes, manifest.output_offset, manifest.ram.arena_bytes,
+                     manifest.steps.size(), places(manifest), streamed ? 1 : 0,
+                     streamed ? first.row_bytes() : 0, grouped ? 1 : 0);
 }
 
 std::string stem_of(std::string_view file) { return std::string(file.substr(0, file.rfind('.'))); }
@@ -122,6 +148,7 @@ std::vector<std::string> compile_firmware(const fs::path& package, Firmware firm
   flags.insert(flags.end(), {"-I.", "-I" + package.string()});
   for (const EmbeddedFile& file : firmware_files()) write_file(toolchain.folder() / file.name, file.content);
   std::vector<std::string> sources = toolchain.device().firmware;
+  sources.emplace_back("fw_inference.c");
   sources.emplace_back(firmware == Firmware::samples ? "fw_main.c" : "fw_layers.c");
   std::vector<std::string> objects;
   for (const std::string& source : sources) {
@@ -160,7 +187,7 @@ Image build_image(const fs::path& package, const Manifest& manifest, const Devic
   std::vector<std::string> objects = compile_package(sources, manifest, toolchain, calls);
   if (device.call_graph) {
     image.library = add_library(toolchain, calls);
-    image.stack_bound_bytes = calls.stack_bound(manifest.name + "_invoke");
+    image.stack_bound_bytes = calls.stack_bound(outermost_function(streams_input(manifest), manifest.name));
   }
   write_file(work / "mcufit_fw_model.h", glue(manifest, samples));
   for (std::string& object : compile_firmware(sources, firmware, toolchain))

@@ -19,7 +19,7 @@ enum class Firmware {
 };
 
 // What a firmware says of itself, so that another one's report is not taken for its.
-inline constexpr int kFirmwareVersion = 2;
+inline constexpr int kFirmwareVersion = 3;
 
 // A program for a device: a package and the firmware that runs it.
 struct Image {

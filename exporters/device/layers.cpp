@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
@@ -23,49 +24,104 @@ std::string_view text_of(std::span<const std::int8_t> bytes) {
 
 // A group is its last call, with the name of the first beside its own and the arithmetic of all.
 LayerRun layer_of(const Manifest& manifest, const ManifestGroup& group) {
-  LayerRun layer{manifest.steps[group.end - 1], group.end - 1, 0, {}};
+  LayerRun layer{manifest.steps[group.end - 1], group.begin, 0, {}};
+  layer.outputs.resize(group.end - group.begin);
   for (std::size_t i = group.begin; i + 1 < group.end; ++i) layer.step.macs += manifest.steps[i].macs;
   if (group.end - group.begin > 1)
     layer.step.name = fmt::format("{} .. {}", manifest.steps[group.begin].name, layer.step.name);
   return layer;
 }
 
-// Each call's count less what a run of any list costs: what is left is the call's own part of the loop.
+// Each call's count less what a run of any list costs: what is left is the call's own part of the loop. A fed
+// group was not run as a list.
 void take_counts(const Findings& findings, LayersReport& report) {
   const std::int64_t run = 2 * finding(findings, "idle_one") - finding(findings, "idle_two");
   std::size_t layer = 0;
   for (const auto& [key, value] : findings) {
-    if (key == "call" && layer < report.layers.size()) report.layers[layer++].instructions = value - run;
+    if (layer == report.layers.size()) break;
+    if (key == "call") report.layers[layer++].instructions = value - run;
+    if (key == "fed") report.layers[layer++].instructions = value;
   }
   report.instructions_per_inference = finding(findings, "whole");
 }
 
-void take_outputs(const fs::path& file, LayersReport& report) {
-  const std::string bytes = read_file(file);
-  auto at = bytes.begin();
+// What the firmware recorded, read from the front.
+class Recording {
+ public:
+  explicit Recording(fs::path file) : file_(std::move(file)), bytes_(read_file(file_)) {}
+
+  // Appends the next bytes to `output`.
+  void take(std::int64_t count, std::vector<std::int8_t>& output) {
+    const auto from = bytes_.begin() + static_cast<std::ptrdiff_t>(require(count));
+    output.insert(output.end(), from, from + static_cast<std::ptrdiff_t>(count));
+  }
+
+  // The place of the call whose row follows; nothing at the end of a group.
+  std::optional<std::size_t> next_place(std::size_t calls) {
+    const std::size_t from = require(2);
+    const std::size_t place =
+        static_cast<unsigned char>(bytes_[from]) + 256U * static_cast<unsigned char>(bytes_[from + 1]);
+    if (place == kEnd) return std::nullopt;
+    if (place >= calls) refuse(fmt::format("names call {} of a group of {}", place, calls));
+    return place;
+  }
+
+ private:
+  static constexpr std::size_t kEnd = 0xFFFF;
+
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw Error(ExitCode::device_protocol, fmt::format("{}: {}", file_.string(), what));
+  }
+
+  std::size_t require(std::int64_t count) {
+    if (std::ssize(bytes_) - static_cast<std::ptrdiff_t>(at_) < count) refuse("ends early");
+    return std::exchange(at_, at_ + static_cast<std::size_t>(count));
+  }
+
+  fs::path file_;
+  std::string bytes_;
+  std::size_t at_ = 0;
+};
+
+void take_outputs(const fs::path& file, const Manifest& manifest, LayersReport& report) {
+  Recording recording(file);
   for (LayerRun& layer : report.layers) {
-    if (bytes.end() - at < layer.step.bytes)
-      throw Error(ExitCode::device_protocol, fmt::format("{}: ends early", file.string()));
-    layer.output.assign(at, at + static_cast<std::ptrdiff_t>(layer.step.bytes));
-    at += static_cast<std::ptrdiff_t>(layer.step.bytes);
+    const auto step = [&](std::size_t place) { return manifest.steps[layer.first_call + place]; };
+    if (!step(0).by_rows) {
+      recording.take(step(0).bytes, layer.outputs[0]);
+      continue;
+    }
+    while (const auto place = recording.next_place(layer.outputs.size()))
+      recording.take(step(*place).row_bytes(), layer.outputs[*place]);
   }
 }
 
-std::optional<LayerMismatch> compare(const LayersReport& report, const QuantizedGraph& network,
-                                     std::span<const std::int8_t> input) {
+// Calls are compared in node order, which has the inputs of each before it: the first that differs went wrong
+// itself.
+std::optional<LayerMismatch> compare(const LayersReport& report, const Manifest& manifest,
+                                     const QuantizedGraph& network, std::span<const std::int8_t> input) {
   const auto expected = interpret(network, input);
   for (const LayerRun& layer : report.layers) {
-    const auto& right = expected.at(static_cast<std::size_t>(layer.step.node));
-    const auto [e, f] = std::mismatch(right.begin(), right.end(), layer.output.begin(), layer.output.end());
-    if (e != right.end()) return LayerMismatch{0, layer.step, e - right.begin(), *e, *f};
+    for (std::size_t i = 0; i < layer.outputs.size(); ++i) {
+      const ManifestStep& step = manifest.steps[layer.first_call + i];
+      const auto& right = expected.at(static_cast<std::size_t>(step.node));
+      const auto [f, e] =
+          std::mismatch(layer.outputs[i].begin(), layer.outputs[i].end(), right.begin(), right.end());
+      if (f != layer.outputs[i].end() && e != right.end())
+        return LayerMismatch{0, step, e - right.begin(), *e, *f};
+    }
   }
   return std::nullopt;
 }
 
-std::optional<LayerMismatch> compare(const LayersReport& report, const NodeChecksums& checksums) {
+std::optional<LayerMismatch> compare(const LayersReport& report, const Manifest& manifest,
+                                     const NodeChecksums& checksums) {
   for (const LayerRun& layer : report.layers) {
-    if (crc32(layer.output) != checksums.steps[layer.last_call])
-      return LayerMismatch{0, layer.step, std::nullopt, 0, 0};
+    for (std::size_t i = 0; i < layer.outputs.size(); ++i) {
+      const std::size_t call = layer.first_call + i;
+      if (crc32(layer.outputs[i]) != checksums.steps[call])
+        return LayerMismatch{0, manifest.steps[call], std::nullopt, 0, 0};
+    }
   }
   return std::nullopt;
 }
@@ -108,7 +164,7 @@ LayersReport run_layers(const RunRequest& request, std::span<const std::int8_t> 
   for (const ManifestGroup& group : executed_groups(manifest))
     report.layers.push_back(layer_of(manifest, group));
   take_counts(read_findings(folder / "layers.txt"), report);
-  take_outputs(folder / "layers.bin", report);
+  take_outputs(folder / "layers.bin", manifest, report);
   return report;
 }
 
@@ -122,8 +178,8 @@ std::optional<LayerMismatch> first_differing_layer(const RunRequest& request, co
     const auto known = known_checksums(manifest, input);
     if (request.network == nullptr && !known) continue;
     const LayersReport report = run_layers(request, input);
-    auto found =
-        request.network != nullptr ? compare(report, *request.network, input) : compare(report, *known);
+    auto found = request.network != nullptr ? compare(report, manifest, *request.network, input)
+                                            : compare(report, manifest, *known);
     if (found) found->sample = i;
     if (found || request.network != nullptr) return found;
   }

@@ -52,6 +52,8 @@ void take_findings(const fs::path& file, DeviceReport& report) {
   report.arena_touched_bytes = value("arena_touched_bytes");
   require(value("arena_unstable_bytes") == 0, ExitCode::validation_mismatch,
           "the model read arena bytes that it had not written: a kernel or the memory plan is wrong");
+  require(value("disagreements") == 0, ExitCode::validation_mismatch,
+          "a sample that is fed row by row gives another output than the same sample whole");
   require(report.stack_bytes <= report.stack_bound_bytes || report.stack_bound_bytes == 0,
           ExitCode::validation_mismatch,
           fmt::format("{} bytes above the arena were written; the stack's bound is {}: a kernel wrote past "

@@ -218,6 +218,11 @@ typedef struct {
   int16_t asker; /* the place for which it runs */
 } mcufit_row_progress;
 
+/* The place of a group whose rows are asked for, and the place to go on from. */
+typedef struct {
+  int16_t place, at;
+} mcufit_row_goal;
+
 /* The place to call next so that `at` can be called, which is `at` itself when nothing lacks. `progress` is
    of the group's first place, `calls` too; `needs` are those of all. */
 int16_t mcufit_row_order(const mcufit_row_call *calls, const mcufit_row_need *needs,
@@ -284,9 +289,11 @@ static inline int32_t mcufit_row(const mcufit_view *view, int32_t row) {
 #define MCUFIT_MEAN_S8_STEP_BYTES 44
 #define MCUFIT_MEAN_ROWS_S8_STEP_BYTES 48
 #define MCUFIT_AVERAGE_POOL2D_ROWS_S8_STEP_BYTES 56
+#define MCUFIT_VIEW_BYTES 12
 #define MCUFIT_ROW_CALL_BYTES 4
 #define MCUFIT_ROW_NEED_BYTES 12
 #define MCUFIT_ROW_PROGRESS_BYTES 4
+#define MCUFIT_ROW_GOAL_BYTES 4
 #define MCUFIT_CONCATENATION_S8_STEP_BYTES 20
 #define MCUFIT_CONCATENATION_PART_BYTES 24
 #define MCUFIT_PAD_S8_STEP_BYTES 44

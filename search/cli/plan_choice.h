@@ -10,12 +10,20 @@
 
 namespace mcufit {
 
-// Adds `--plan`.
-void add_plan_option(boost::program_options::options_description& options);
+// What `--plan` and `--input` ask for.
+struct PlanChoice {
+  std::string plan;             // "fits", "layer-by-layer", "least-ram"
+  bool input_streamed = false;  // the sender delivers rows, so only plans that take them so are looked at
+};
 
-// Prices a network on a target with the memory plan that `--plan` asks for. Throws Error(usage) for a name
-// that is none. `law`, which may be null, adds the speed.
-Cost price_as_chosen(const Graph& lowered, const Target& target, const std::string& choice,
+void add_plan_options(boost::program_options::options_description& options);
+
+// Throws Error(usage) for what they do not accept.
+PlanChoice read_plan_options(const boost::program_options::variables_map& options);
+
+// Prices a network on a target with the memory plan that was asked for. Throws Error(constraint_not_met)
+// where no plan takes the input row by row. `law`, which may be null, adds the speed.
+Cost price_as_chosen(const Graph& lowered, const Target& target, const PlanChoice& choice,
                      const TargetLaw* law = nullptr);
 
 }  // namespace mcufit

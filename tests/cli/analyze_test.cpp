@@ -55,6 +55,26 @@ TEST(Analyze, RamWithAndWithoutTheInput) {
             j.at("arena_bytes").get<std::int64_t>() - j.at("ram_lower_bound_bytes").get<std::int64_t>());
 }
 
+TEST(Analyze, AnInputRowByRowNeedsLessOfTheArena) {
+  const Folder folder;
+  folder.write("net.json",
+               R"({"family": "mobilenetv2", "input": [32, 32, 3], "classes": 2, "hyperparameters": {}})");
+  const auto analyzed = [&](const char* input, std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments{"analyze", "net.json", "--target", "nrf52840",
+                                       "--input", input,      "--plan",   "least-ram"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return mcufit(arguments, folder.path()).out;
+  };
+  const json rows = json::parse(analyzed("rows", {"--json"})),
+             whole = json::parse(analyzed("whole", {"--json"}));
+  EXPECT_TRUE(rows.at("input_streamed").get<bool>());
+  EXPECT_FALSE(whole.at("input_streamed").get<bool>());
+  EXPECT_LT(rows.at("arena_bytes"), whole.at("arena_bytes"));
+  EXPECT_GE(rows.at("arena_bytes"), rows.at("ram_lower_bound_bytes"));
+  EXPECT_LT(rows.at("plan").at("placements").at(0).at("bytes"), 32 * 32 * 3);
+  EXPECT_THAT(analyzed("rows"), HasSubstr("RAM with the input row by row, "));
+}
+
 // A law with 1 for each MAC and 10 for each call, whatever the class: then the sums are known.
 TEST(Analyze, LayersInstructionsAddUpToTheLaw) {
   const Folder folder;

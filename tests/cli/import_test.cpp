@@ -104,7 +104,43 @@ TEST_F(Import, RewritesAreToldAndCanBeSkipped) {
   EXPECT_THAT(unknown.err, HasSubstr("fuse_activation"));
 }
 
+// The input of this model is 490 bytes; fed row by row ten at a time.
+TEST_F(Import, TheInputMayComeRowByRow) {
+  const fs::path model = data_folder() / "mlperf-tiny/kws_dscnn_int8.tflite";
+  if (!fs::exists(model)) GTEST_SKIP() << model << " is not there; MCUFIT_DATA names its folder";
+  const auto imported = [&](const char* input) {
+    return json::parse(mcufit({"import", model, "--output", std::string(input) + "/package", "--name", "kws",
+                               "--plan", "least-ram", "--input", input, "--vectors", "2", "--json"},
+                              folder_.path())
+                           .out);
+  };
+  const json rows = imported("rows"), whole = imported("whole");
+  EXPECT_TRUE(rows["input_streamed"]);
+  EXPECT_FALSE(whole["input_streamed"]);
+  EXPECT_LT(rows["cost"]["arena_bytes"], whole["cost"]["arena_bytes"]);
+  const json manifest = json::parse(read_file(folder_.path() / "rows/package/manifest.json"));
+  EXPECT_EQ(manifest["symbols"]["feed_row"], "kws_feed_row");
+  EXPECT_THAT(read_file(folder_.path() / "rows/package/kws.h"),
+              HasSubstr("#define KWS_INPUT_ROW_BYTES 10\n"));
+  if (!missing_for_device().empty()) GTEST_SKIP() << missing_for_device();
+  const Finished device = mcufit({"validate", "rows/package", "--json"}, folder_.path());
+  ASSERT_EQ(device.exit_code, 0) << device.out << device.err;
+  const json report = json::parse(device.out);
+  EXPECT_EQ(report["linked"]["arena_bytes"], rows["cost"]["arena_bytes"]);
+  const json bench = json::parse(mcufit({"bench", "rows/package", "--json"}, folder_.path()).out);
+  ASSERT_LE(bench["layers"].size(), 4U);
+  EXPECT_THAT(bench["layers"][0]["name"].get<std::string>(), ::testing::StartsWith("input .. "));
+  EXPECT_LT(std::abs(bench["overhead"].get<std::int64_t>()), 2000);
+}
+
 TEST_F(Import, UsageErrorsAreTwo) {
+  const Finished layers = import(small_model(), {"--input", "rows", "--plan", "layer-by-layer"});
+  EXPECT_EQ(layers.exit_code, 2);
+  EXPECT_THAT(layers.err, HasSubstr("--plan least-ram"));
+  EXPECT_EQ(import(small_model(), {"--input", "columns"}).exit_code, 2);
+  const Finished none = import(small_model(), {"--input", "rows"});
+  EXPECT_EQ(none.exit_code, 10);
+  EXPECT_THAT(none.err, HasSubstr("--input whole"));
   EXPECT_EQ(mcufit({"import"}, folder_.path()).exit_code, 2);
   EXPECT_EQ(import(small_model(), {"--vectors", "0"}).exit_code, 2);
   EXPECT_EQ(mcufit({"import", "--target", "nrf52840", "--output", "x"}, folder_.path()).exit_code, 2);

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
@@ -29,16 +30,6 @@ namespace fs = std::filesystem;
 std::string reason_against(const std::string& device) {
   const auto missing = missing_program(find_device(device));
   return missing ? missing->name + " is not installed" : "";
-}
-
-// Bytes that lie in any tensor, line buffer or sum of the plan.
-std::int64_t tensor_bytes(const MemoryPlan& plan) {
-  std::vector<bool> covered(static_cast<std::size_t>(plan.arena_bytes));
-  for (const Placement& p : plan.placements) {
-    std::fill_n(covered.begin() + p.offset, p.bytes, true);
-    std::fill_n(covered.begin() + p.scratch_offset, p.scratch_bytes, true);
-  }
-  return std::count(covered.begin(), covered.end(), true);
 }
 
 std::string message_of(ExitCode code, const std::function<void()>& action) {
@@ -114,7 +105,7 @@ class EmulatedCore : public DeviceRun, public ::testing::WithParamInterface<std:
     EXPECT_EQ(report.linked.flash, cost.flash) << to_json(report).dump(2) << to_json(cost).dump(2);
     EXPECT_EQ(report.linked.arena_bytes, cost.ram.arena_bytes);
     EXPECT_EQ(report.linked.data_bss_bytes, cost.ram.data_bss_bytes);
-    EXPECT_EQ(report.arena_touched_bytes, tensor_bytes(cost.plan));
+    EXPECT_EQ(report.arena_touched_bytes, covered_bytes(cost.plan, graph_.graph));
     EXPECT_EQ(report.stack_bound_bytes, cost.ram.stack_bytes);
     EXPECT_LE(report.stack_bytes, report.stack_bound_bytes);
     EXPECT_GT(report.stack_bytes, 0);
@@ -145,6 +136,11 @@ TEST_P(EmulatedCore, GivesTheInterpretersBytesAndThePredictedLedger) {
   EXPECT_GT(streamed.ram.data_bss_bytes, 0);
   write(target, streamed);
   expect_as_predicted(run_it("streamed"), streamed);
+
+  const Cost fed = price(graph_.graph, code, longest_groups(graph_.graph, InputUse::streamed));
+  EXPECT_GT(fed.ram.stack_bytes, streamed.ram.stack_bytes);
+  write(target, fed);
+  expect_as_predicted(run_it("fed"), fed);
 }
 
 TEST_F(DeviceRun, OtherBytesAreReportedNotThrown) {
@@ -203,6 +199,33 @@ TEST_F(DeviceRun, TheFirstDifferingLayerIsNamed) {
   EXPECT_GE(corrupted, 2);
 }
 
+// In groups too, down to the byte where the network is at hand: rows are compared as calls make them.
+TEST_F(DeviceRun, TheFirstDifferingLayerOfAGroupIsNamed) {
+  constexpr std::uint64_t kSeed = 5;
+  graph_ = sample_network(kSeed);
+  vectors_ = sample_vectors(graph_, 5, kSeed);
+  for (const auto& [id, input] : {std::pair{1, InputUse::streamed}, std::pair{3, InputUse::whole}}) {
+    const MemoryPlan plan = longest_groups(graph_.graph, input);
+    ASSERT_GT(plan.steps[static_cast<std::size_t>(plan.placement(id).first_step)].nodes.size(), 4U);
+    write(sample_target("cortex-m4", true), price(graph_.graph, no_code_sizes(), plan));
+    corrupt_weights(id);
+    const DeviceReport report = run_it("work", "host", &graph_);
+    ASSERT_TRUE(report.first_mismatch && report.first_mismatch->layer);
+    const LayerMismatch& layer = *report.first_mismatch->layer;
+    EXPECT_EQ(layer.step.node, id);
+    EXPECT_EQ(layer.step.name, graph_.graph.node(id).name);
+    const auto& sample = vectors_[static_cast<std::size_t>(layer.sample)].input;
+    const auto right = interpret(graph_, sample)[static_cast<std::size_t>(id)];
+    EXPECT_EQ(layer.expected, right[static_cast<std::size_t>(layer.index.value())]);
+    EXPECT_NE(layer.expected, layer.found);
+
+    const auto by_checksum = run_it("again", "cortex-m4").first_mismatch->layer;
+    ASSERT_TRUE(by_checksum.has_value());
+    EXPECT_EQ(by_checksum->step.node, id);
+    EXPECT_FALSE(by_checksum->index.has_value());
+  }
+}
+
 // Layer by layer: the interpreter's tensors, the same counts again, and nothing lost between them.
 TEST_F(DeviceRun, LayersAddUpToTheInference) {
   MCUFIT_TRACE_SEED();
@@ -216,7 +239,7 @@ TEST_F(DeviceRun, LayersAddUpToTheInference) {
     const LayersReport report = layers_of("one");
     ASSERT_EQ(report.layers.size(), called_nodes(graph_.graph).size());
     for (const LayerRun& layer : report.layers) {
-      EXPECT_EQ(layer.output, tensors[static_cast<std::size_t>(layer.step.node)]) << layer.step.name;
+      EXPECT_EQ(layer.outputs.at(0), tensors[static_cast<std::size_t>(layer.step.node)]) << layer.step.name;
       EXPECT_TRUE(device.counts.empty() || layer.instructions > layer.step.macs) << layer.step.name;
     }
     EXPECT_EQ(to_json(report), to_json(layers_of("two"))) << device.name;

@@ -8,6 +8,7 @@
 #include "blocks/foundation/subprocess.h"
 #include "exporters/package.h"
 #include "tests/exporters/sample_network.h"
+#include "tests/exporters/streamed_plans.h"
 #include "tests/random_seed.h"
 
 namespace mcufit::testing {
@@ -28,10 +29,12 @@ void PrintTo(const Compiler& compiler, std::ostream* out) { *out << compiler.nam
 
 class PackageQuality : public ::testing::Test {
  protected:
-  fs::path write(const std::string& name) {
+  fs::path write(const std::string& name) { return write(name, plan(sample_network(seed()).graph)); }
+
+  fs::path write(const std::string& name, const MemoryPlan& plan) {
     const QuantizedGraph graph = sample_network(seed());
     const fs::path folder = folder_.path() / name;
-    write_package(folder, graph, price(graph.graph, no_code_sizes()),
+    write_package(folder, graph, price(graph.graph, no_code_sizes(), plan),
                   {name, sample_target("cortex-m4", true), sample_vectors(graph, 2, seed()), nullptr});
     return folder;
   }
@@ -72,8 +75,15 @@ TEST_P(EveryCompiler, HasNothingToSay) {
   MCUFIT_TRACE_SEED();
   if (!find_program(GetParam().program)) GTEST_SKIP() << GetParam().program << " is not installed";
   const fs::path package = write("sample");
+  // Of a package whose input comes row by row what is not the runtime, which is the same.
+  Arguments sources = sources_of(package);
+  const QuantizedGraph graph = sample_network(seed());
+  for (const std::string& source :
+       sources_of(write("fed", longest_groups(graph.graph, InputUse::streamed)))) {
+    if (fs::path(source).filename().string().starts_with("fed")) sources.push_back(source);
+  }
   for (const char* optimization : {"-O0", "-O2", "-Os"}) {
-    for (const std::string& source : sources_of(package)) {
+    for (const std::string& source : sources) {
       compile(GetParam().program,
               joined({GetParam().flags, kWarnings, {optimization, "-c", source, "-o", "object.o"}}));
     }

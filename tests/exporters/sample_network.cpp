@@ -69,9 +69,8 @@ QuantizedNode random_node(const Node& node, const NodeWeights& w, Random& random
 
 }  // namespace
 
-QuantizedGraph sample_network(std::uint64_t seed) {
+QuantizedGraph random_integers(const Graph& graph, std::uint64_t seed) {
   Random random(seed);
-  const Graph graph = sample_graph();
   const Lowered lowered = lower(graph, zero_weights(graph));
   QuantizedGraph quantized{lowered.graph, {}};
   for (NodeId id = 0; id < lowered.graph.size(); ++id) {
@@ -82,6 +81,8 @@ QuantizedGraph sample_network(std::uint64_t seed) {
   verify(quantized);
   return quantized;
 }
+
+QuantizedGraph sample_network(std::uint64_t seed) { return random_integers(sample_graph(), seed); }
 
 std::vector<TestVector> sample_vectors(const QuantizedGraph& graph, std::size_t count, std::uint64_t seed) {
   Random random(seed, {1});
@@ -111,6 +112,8 @@ Target sample_target(const std::string& core, bool fpu) {
 CodeSizesForTarget no_code_sizes() {
   CodeSizesForTarget code;
   for (const std::string& kernel : kernels_of(lower(sample_graph()))) code.sizes.kernels[kernel] = {};
+  for (const std::string_view kernel : {kRowOrder, kInputRow}) code.sizes.kernels[std::string(kernel)] = {};
+  for (const char* kernel : {"mean_rows_s8", "average_pool2d_rows_s8"}) code.sizes.kernels[kernel] = {};
   return code;
 }
 

@@ -15,6 +15,9 @@ namespace mcufit::testing {
 // place.
 QuantizedGraph sample_network(std::uint64_t seed);
 
+// Any network lowered, with random integers in it.
+QuantizedGraph random_integers(const Graph& graph, std::uint64_t seed);
+
 // Random inputs with the interpreter's outputs.
 std::vector<TestVector> sample_vectors(const QuantizedGraph& graph, std::size_t count, std::uint64_t seed);
 

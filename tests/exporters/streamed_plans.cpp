@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "cost-models/grouping.h"
+#include "cost-models/plan_groups.h"
 #include "cost-models/row_schedule.h"
 #include "cost-models/unshared_plan.h"
+#include "exporters/checksums.h"
 
 namespace mcufit::testing {
 namespace {
@@ -23,30 +26,62 @@ Step step_of(NodeId first, NodeId length, bool by_rows) {
   return step;
 }
 
-}  // namespace
-
-MemoryPlan random_plan(Random& random, const Graph& lowered, NodeId longest) {
-  const RowGraph rows(lowered);
-  std::vector<Step> steps{{.nodes = {0}}};
-  for (NodeId first = 1; first < lowered.size();) {
-    const auto wanted = static_cast<NodeId>(random.between(1, longest));
-    const NodeId length = group_length(rows, first, wanted);
-    const bool by_rows = length > 1 || (!rows.reshapes(first) && random.below(2) == 0);
-    steps.push_back(step_of(first, length, by_rows));
+// Groups in node order, each as long as `wanted` says and may be. The input is in the first one where it is
+// streamed, else alone.
+template <typename Wanted>
+std::vector<GroupRange> groups_of(const RowGraph& rows, InputUse input, const Wanted& wanted) {
+  std::vector<GroupRange> groups;
+  NodeId first = 0;
+  if (input == InputUse::whole) groups.push_back({0, first++, false});
+  while (first < rows.size()) {
+    const NodeId length = group_length(rows, first, std::max<NodeId>(wanted(), first == 0 ? 2 : 1));
+    groups.push_back({first, first + length - 1, length > 1});
     first += length;
   }
+  return groups;
+}
+
+MemoryPlan plan_of(const Graph& lowered, const std::vector<GroupRange>& groups) {
+  std::vector<Step> steps;
+  for (const GroupRange& g : groups) steps.push_back(step_of(g.first, g.last - g.first + 1, g.by_rows));
   return unshared_plan(lowered, std::move(steps));
 }
 
-MemoryPlan longest_groups(const Graph& lowered) {
+}  // namespace
+
+MemoryPlan random_plan(Random& random, const Graph& lowered, NodeId longest, InputUse input) {
   const RowGraph rows(lowered);
-  std::vector<Step> steps{{.nodes = {0}}};
-  for (NodeId first = 1; first < lowered.size();) {
-    const NodeId length = group_length(rows, first, lowered.size());
-    steps.push_back(step_of(first, length, length > 1));
-    first += length;
+  auto groups = groups_of(rows, input, [&] { return static_cast<NodeId>(random.between(1, longest)); });
+  for (GroupRange& g : groups) {
+    if (g.first == g.last && g.first > 0 && !rows.reshapes(g.first)) g.by_rows = random.below(2) == 0;
   }
-  return unshared_plan(lowered, std::move(steps));
+  return plan_of(lowered, groups);
+}
+
+MemoryPlan longest_groups(const Graph& lowered, InputUse input) {
+  const RowGraph rows(lowered);
+  return plan_of(lowered, groups_of(rows, input, [&] { return lowered.size(); }));
+}
+
+std::int64_t covered_bytes(const MemoryPlan& plan, const Graph& lowered) {
+  const std::vector<std::int64_t> made = bytes_made(lowered, plan);
+  std::vector<bool> covered(static_cast<std::size_t>(plan.arena_bytes));
+  for (const Placement& p : plan.placements) {
+    if (made[static_cast<std::size_t>(p.node)] == 0) continue;
+    std::fill_n(covered.begin() + p.offset, p.bytes, true);
+    std::fill_n(covered.begin() + p.scratch_offset, p.scratch_bytes, true);
+  }
+  return std::count(covered.begin(), covered.end(), true);
+}
+
+MemoryPlan packed_plan(Random& random, const Graph& lowered, NodeId longest, InputUse input) {
+  const RowGraph rows(lowered);
+  const Grouping grouping{
+      groups_of(rows, input, [&] { return static_cast<NodeId>(random.between(1, longest)); })};
+  MemoryPlan plan = place_groups(rows, grouping, 20, 0);
+  plan.lower_bound_bytes = least_live_bytes(rows, input == InputUse::streamed);
+  verify(plan, lowered);
+  return plan;
 }
 
 }  // namespace mcufit::testing

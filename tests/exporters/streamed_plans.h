@@ -7,10 +7,23 @@
 
 namespace mcufit::testing {
 
-// A plan with random groups of at most `longest` nodes; single nodes run whole or by rows.
-MemoryPlan random_plan(Random& random, const Graph& lowered, NodeId longest);
+// Whether the sender delivers the input whole, or row by row inside of the first group.
+enum class InputUse { whole, streamed };
+
+// A plan with random groups of at most `longest` nodes; single nodes run whole or by rows. Every tensor has a
+// place of its own.
+MemoryPlan random_plan(Random& random, const Graph& lowered, NodeId longest,
+                       InputUse input = InputUse::whole);
 
 // Every node behind the input in groups as long as may be.
-MemoryPlan longest_groups(const Graph& lowered);
+MemoryPlan longest_groups(const Graph& lowered, InputUse input = InputUse::whole);
+
+// Random groups placed as the planner places them: bytes are shared wherever that is safe. Verified, with the
+// bound of all groupings.
+MemoryPlan packed_plan(Random& random, const Graph& lowered, NodeId longest, InputUse input);
+
+// Bytes of the arena that lie in any tensor, line buffer or sum of the plan, but for those of nodes of which
+// nobody reads a row.
+std::int64_t covered_bytes(const MemoryPlan& plan, const Graph& lowered);
 
 }  // namespace mcufit::testing

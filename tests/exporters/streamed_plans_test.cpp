@@ -5,6 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
+
+#include "cost-models/grouping.h"
+#include "exporters/checksums.h"
 #include "exporters/interpreter.h"
 #include "exporters/plan_runner.h"
 #include "tests/exporters/random_graphs.h"
@@ -48,13 +53,123 @@ TEST(StreamedPlans, ThePlannersPlansGiveTheInterpretersBytes) {
   }
 }
 
+// An arena between guard zones.
+class GuardedArena {
+ public:
+  explicit GuardedArena(std::int64_t bytes) : all_(static_cast<std::size_t>(bytes + 2 * kGuard)) {}
+
+  std::span<std::int8_t> paint(std::int8_t colour) {
+    std::fill(all_.begin(), all_.end(), colour);
+    return std::span(all_).subspan(kGuard, all_.size() - 2 * kGuard);
+  }
+
+  // The bytes that kept a paint, guard zones included.
+  std::vector<bool> kept(std::int8_t colour) const {
+    std::vector<bool> kept;
+    for (const std::int8_t byte : all_) kept.push_back(byte == colour);
+    return kept;
+  }
+
+  static constexpr std::int64_t kGuard = 256;
+
+ private:
+  std::vector<std::int8_t> all_;
+};
+
+// The bytes that are touched are those of the plan's tensors, and the guard zones stay.
+void expect_planned_bytes(Random& random, const QuantizedGraph& graph, const MemoryPlan& plan) {
+  constexpr std::int8_t kFirst = 0x5A, kSecond = -0x5B;
+  const PlanRunner runner(graph, plan);
+  const auto input = random_bytes(random, graph.graph.input_shape().elements());
+  GuardedArena arena(plan.arena_bytes);
+  const auto output = runner.run(input, arena.paint(kFirst));
+  const std::vector<bool> first = arena.kept(kFirst);
+  ASSERT_EQ(output, runner.run(input, arena.paint(kSecond)));
+  const std::vector<bool> second = arena.kept(kSecond);
+  std::int64_t touched = 0;
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    if (first[i] && second[i]) continue;
+    ++touched;
+    ASSERT_GE(i, GuardedArena::kGuard);
+    ASSERT_LT(i, first.size() - GuardedArena::kGuard);
+  }
+  ASSERT_EQ(touched, covered_bytes(plan, graph.graph));
+}
+
+bool is_fed(const MemoryPlan& plan) { return plan.steps.front().nodes.size() > 1; }
+
+// The rows arrive when they are asked for and not before: their places hold other bytes until then.
+TEST(StreamedPlans, RandomNetsFedRowByRowGiveTheInterpretersBytes) {
+  const std::uint64_t seed = test_seed();
+  int fed = 0;
+  for (int i = 0; i < 300 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const QuantizedGraph graph = random_net(random, 10);
+    for (const MemoryPlan& plan : {random_plan(random, graph.graph, 8, InputUse::streamed),
+                                   packed_plan(random, graph.graph, 8, InputUse::streamed)}) {
+      fed += is_fed(plan) ? 1 : 0;
+      ASSERT_LE(least_live_bytes(RowGraph(graph.graph), true), plan.arena_bytes);
+      expect_interpreters_bytes(random, graph, plan);
+      expect_planned_bytes(random, graph, plan);
+    }
+  }
+  EXPECT_GT(fed, 300);
+}
+
+TEST(StreamedPlans, ThePlannersFedPlansGiveTheInterpretersBytes) {
+  const std::uint64_t seed = test_seed();
+  int fed = 0;
+  for (int i = 0; i < 100 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const QuantizedGraph graph = random_net(random, 10);
+    for (const PlanMode mode : {PlanMode::quick, PlanMode::best}) {
+      const MemoryPlan smallest = plan(graph.graph, {.mode = mode, .input_streamed = true});
+      fed += is_fed(smallest) ? 1 : 0;
+      ASSERT_LE(least_live_bytes(RowGraph(graph.graph), true), smallest.arena_bytes);
+      expect_interpreters_bytes(random, graph, smallest);
+      expect_planned_bytes(random, graph, smallest);
+    }
+  }
+  EXPECT_GT(fed, 10);
+}
+
+// As a sender counts them, and what checksums are of.
+TEST(StreamedPlans, BytesMadeAreThoseOfTheCalls) {
+  const std::uint64_t seed = test_seed();
+  int cut = 0;
+  for (int i = 0; i < 200 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const QuantizedGraph graph = random_net(random, 10);
+    const MemoryPlan plan = random_plan(random, graph.graph, 8, InputUse::streamed);
+    const PlanRunner runner(graph, plan);
+    const std::vector<std::int64_t> made = bytes_made(graph.graph, plan);
+    for (std::size_t step = 0; step < runner.steps().size(); ++step) {
+      for (const NodeId id : runner.steps()[step].nodes) {
+        std::int64_t rows = graph.graph.node(id).shape.height;
+        if (runner.steps()[step].by_rows && plan.placement(id).scratch_bytes == 0) {
+          const auto calls = runner.calls(step);
+          rows = std::count_if(calls.begin(), calls.end(), [&](const RowCall& c) { return c.node == id; });
+        }
+        cut += rows < graph.graph.node(id).shape.height ? 1 : 0;
+        ASSERT_EQ(made[static_cast<std::size_t>(id)],
+                  rows * graph.graph.node(id).shape.width * graph.graph.node(id).shape.channels);
+      }
+    }
+  }
+  EXPECT_GT(cut, 0);
+}
+
 TEST(StreamedPlans, EveryOpInTheLongestGroupsGivesTheInterpretersBytes) {
   const std::uint64_t seed = test_seed();
   for (int i = 0; i < 20 * RandomNet::kKinds && !HasFatalFailure(); ++i) {
     SCOPED_TRACE(case_name(seed, i));
     Random random(seed, {static_cast<std::uint64_t>(i)});
     const QuantizedGraph graph = random_case(random, i % RandomNet::kKinds);
-    expect_interpreters_bytes(random, graph, longest_groups(graph.graph));
+    for (const InputUse input : {InputUse::whole, InputUse::streamed})
+      expect_interpreters_bytes(random, graph, longest_groups(graph.graph, input));
   }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a model on every sample of inputs.bin, writes outputs.bin and report.txt. The model's arena and stack
    are painted before each run, so that what it touched can be seen. */
-#include "fw_counter.h"
+#include "fw_inference.h"
 #include "fw_memory.h"
 #include "fw_report.h"
 #include "fw_semihosting.h"
@@ -11,7 +11,7 @@
 #define SECOND_PAINT 0x5AU
 
 typedef struct {
-  uint32_t samples, most, least, stack, miscounted;
+  uint32_t samples, most, least, stack, miscounted, disagreements;
   memory_use arena;
 } findings;
 
@@ -20,12 +20,9 @@ static void keep_largest(uint32_t *largest, uint32_t value) {
 }
 
 static void run_once(const int8_t *sample, uint8_t colour, findings *found) {
-  int8_t *input = MODEL_INPUT();
   uint32_t instructions;
-  uint32_t i;
   memory_paint(colour);
-  for (i = 0; i < MODEL_INPUT_BYTES; ++i) input[i] = sample[i];
-  instructions = counted_call(MODEL_INVOKE, memory_stack_top());
+  instructions = counted_inference(sample);
   keep_largest(&found->stack, memory_stack_used(colour));
   keep_largest(&found->most, instructions);
   if (instructions < found->least) found->least = instructions;
@@ -48,12 +45,13 @@ static void write_report(const findings *found) {
   report_line(file, "arena_touched_bytes", found->arena.touched);
   report_line(file, "arena_unstable_bytes", found->arena.unstable);
   report_line(file, "miscounted", found->miscounted);
+  report_line(file, "disagreements", found->disagreements);
   semihosting_close(file);
 }
 
 int main(void);
 int main(void) {
-  findings found = {0, 0, UINT32_MAX, 0, 0, {0, 0}};
+  findings found = {0, 0, UINT32_MAX, 0, 0, 0, {0, 0}};
   const uint32_t inputs = semihosting_open("inputs.bin", OPEN_READ);
   const uint32_t outputs = semihosting_open("outputs.bin", OPEN_WRITE);
   int8_t *sample = memory_sample();
@@ -68,6 +66,7 @@ int main(void) {
     if (semihosting_write(outputs, MODEL_OUTPUT(), MODEL_OUTPUT_BYTES) != MODEL_OUTPUT_BYTES)
       return EXIT_SHORT_FILE;
   }
+  found.disagreements = other_entry_differs(sample);
   semihosting_close(outputs);
   write_report(&found);
   return EXIT_OK;

@@ -6,7 +6,11 @@ typedef char
                                                     sizeof(mcufit_row_need) == MCUFIT_ROW_NEED_BYTES)
                                 ? 1
                                 : -1];
-typedef char mcufit_row_progress_bytes[sizeof(mcufit_row_progress) == MCUFIT_ROW_PROGRESS_BYTES ? 1 : -1];
+typedef char mcufit_view_bytes[sizeof(mcufit_view) == MCUFIT_VIEW_BYTES ? 1 : -1];
+typedef char mcufit_row_progress_bytes[sizeof(mcufit_row_progress) == MCUFIT_ROW_PROGRESS_BYTES &&
+                                               sizeof(mcufit_row_goal) == MCUFIT_ROW_GOAL_BYTES
+                                           ? 1
+                                           : -1];
 
 /* How many calls of need->from call number `row` needs. */
 static int32_t calls_needed(const mcufit_row_need *need, int16_t row) {

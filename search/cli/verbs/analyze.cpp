@@ -110,13 +110,17 @@ std::string layer_table(const std::vector<Layer>& layers, const Law& law) {
 std::string totals(const Graph& graph, const Cost& cost, const Law& law) {
   const std::int64_t others = cost.ram.total() - cost.ram.arena_bytes;
   const std::int64_t bound = cost.plan.lower_bound_bytes;
-  std::string text = fmt::format(
-      "RAM with the input ({} bytes) in the arena {}, at least {} without it; the arena is {} bytes above "
-      "its lower "
-      "bound {}\n",
-      with_separators(graph.input_shape().elements()), with_separators(cost.ram.total()),
-      with_separators(arena_without_input(graph, cost.plan) + others),
-      with_separators(cost.plan.arena_bytes - bound), with_separators(bound));
+  const std::string input =
+      fmt::format("RAM with the input ({} bytes) in the arena {}, at least {} without it",
+                  with_separators(graph.input_shape().elements()), with_separators(cost.ram.total()),
+                  with_separators(arena_without_input(graph, cost.plan) + others));
+  const Placement& rows = cost.plan.placement(0);
+  const std::string streamed =
+      fmt::format("RAM with the input row by row, {} bytes of it in the arena at a time, {}",
+                  with_separators(rows.bytes), with_separators(cost.ram.total()));
+  std::string text = fmt::format("{}; the arena is {} bytes above its lower bound {}\n",
+                                 streams_input(cost.plan) ? streamed : input,
+                                 with_separators(cost.plan.arena_bytes - bound), with_separators(bound));
   if (!cost.speed) return text + fmt::format("time and energy: {}\n", law.missing);
   const auto add = [&](const char* what, const std::optional<double>& value) {
     if (value) text += fmt::format("{}: {} (estimated)\n", what, with_separators(std::llround(*value)));
@@ -197,7 +201,7 @@ class AnalyzeVerb : public Verb {
         "seconds from one inference to the next, asleep in between: battery life")(
         "battery", po::value<double>()->default_value(220), "its capacity in mAh")(
         "volts", po::value<double>()->default_value(3), "its voltage");
-    add_plan_option(options);
+    add_plan_options(options);
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>& arguments) const override {
@@ -210,7 +214,7 @@ class AnalyzeVerb : public Verb {
     const Budget budget = derive(target, {});
     const Graph graph = load_network(arguments[0]);
     const Law law = find_law(target, graph);
-    const Cost cost = price_as_chosen(graph, target, options["plan"].as<std::string>(), law.get());
+    const Cost cost = price_as_chosen(graph, target, read_plan_options(options), law.get());
     const bool fits = cost.flash.total() <= budget.flash_bytes && cost.ram.total() <= budget.ram_bytes;
     const auto layers = layers_of(graph, cost.plan, law);
     const auto cycle = duty_cycle(options);
@@ -223,6 +227,7 @@ class AnalyzeVerb : public Verb {
       document["fits"] = fits;
       document["layers"] = layer_json(layers, law.of_target ? law.of_target->law.counts : "");
       document["input_bytes"] = graph.input_shape().elements();
+      document["input_streamed"] = streams_input(cost.plan);
       document["ram_without_input_bytes"] =
           arena_without_input(graph, cost.plan) + cost.ram.total() - cost.ram.arena_bytes;
       document["above_lower_bound_bytes"] = cost.plan.arena_bytes - cost.plan.lower_bound_bytes;

@@ -11,6 +11,7 @@
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/random.h"
 #include "blocks/foundation/text.h"
+#include "cost-models/layout.h"
 #include "exporters/c_emitter.h"
 #include "exporters/fast_interpreter.h"
 #include "exporters/test_vectors.h"
@@ -83,8 +84,9 @@ struct Imported {
     const Graph& g = graph.graph;
     std::string remarks;
     for (const std::string& note : notes) remarks += fmt::format("  note    {}\n", note);
-    return fmt::format("{}: {} nodes, {} MACs\n  input   {}\n  output  {}\n{}\n{}", name, g.size(),
+    return fmt::format("{}: {} nodes, {} MACs\n  input   {}{}\n  output  {}\n{}\n{}", name, g.size(),
                        with_separators(cost.macs), tensor_text(g.input_shape(), graph.nodes.front().output),
+                       streams_input(cost.plan) ? ", row by row" : "",
                        tensor_text(g.output_shape(), graph.nodes.back().output), remarks,
                        rewrite_table(rewrites) + "\n" + ledger_table(cost.flash, cost.ram, nullptr)) +
            fmt::format(
@@ -94,6 +96,7 @@ struct Imported {
 
   nlohmann::json json() const {
     return {{"name", name},
+            {"input_streamed", streams_input(cost.plan)},
             {"graph", to_json(graph.graph)},
             {"cost", to_json(cost)},
             {"rewrites", to_json(rewrites)},
@@ -129,7 +132,7 @@ class ImportVerb : public Verb {
         "vectors", po::value<int>()->default_value(16), "random inputs with the interpreter's outputs")(
         "seed", po::value<std::uint64_t>()->default_value(1), "of the random inputs")(
         "no-rewrite", po::value<std::string>()->default_value("none"), rewrite_help().c_str());
-    add_plan_option(options);
+    add_plan_options(options);
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>& arguments) const override {
@@ -158,7 +161,7 @@ class ImportVerb : public Verb {
     imported.notes = model.notes;
     imported.rewrites = rewrite(model.graph, skip_rewrites(options["no-rewrite"].as<std::string>()));
     imported.graph = imported.rewrites.graph;
-    imported.cost = price_as_chosen(imported.graph.graph, target, options["plan"].as<std::string>());
+    imported.cost = price_as_chosen(imported.graph.graph, target, read_plan_options(options));
     check_fit(arguments[0], imported.cost, target);
     imported.package = folder(options, fs::path(imported.name) / "package");
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};

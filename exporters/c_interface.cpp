@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporters/c_interface.h"
+
+#include <fmt/format.h>
+
+#include "blocks/foundation/version.h"
+#include "cost-models/layout.h"
+#include "exporters/c_steps.h"
+#include "exporters/c_text.h"
+#include "exporters/checksums.h"
+
+namespace mcufit {
+namespace {
+
+std::string tensor_macros(const std::string& prefix, const Shape& shape, const Quantization& q) {
+  return fmt::format(
+      "#define {0}_HEIGHT {1}\n#define {0}_WIDTH {2}\n#define {0}_CHANNELS {3}\n#define {0}_BYTES {4}\n"
+      "#define {0}_SCALE {5:#}f\n#define {0}_ZERO_POINT ({6})\n",
+      prefix, shape.height, shape.width, shape.channels, shape.elements(), q.scale, q.zero_point);
+}
+
+constexpr std::string_view kWholeUse =
+    R"(   Copy a sample into {0}_input(), call {0}_invoke(), read {0}_output(). Input and output lie in the one static
+   arena: invoke overwrites the input, and the output holds until the next sample is copied in. No heap, no
+   locks: one call at a time. */
+)";
+
+constexpr std::string_view kWholeFunctions =
+    R"(int8_t *{0}_input(void);        /* {1}_INPUT_BYTES bytes */
+const int8_t *{0}_output(void); /* {1}_OUTPUT_BYTES bytes */
+void {0}_invoke(void);
+)";
+
+constexpr std::string_view kRowsUse =
+    R"(   The input comes row by row, a camera's line or an audio frame at a time, and never exists whole:
+
+     {0}_start();
+     do {{
+       int8_t *row = {0}_next_input_row();
+       ... write {1}_INPUT_ROW_BYTES bytes to row ...
+     }} while ({0}_feed_row() == 0);
+     ... read {0}_output() ...
+
+   Rows are the sample's first {1}_INPUT_ROWS, from the top; the network reads no others. A row's place is
+   free for it from the call before until it is fed, and then changes. {0}_invoke_from() does the same with a
+   sample that lies elsewhere. All is in the one static arena, and the output holds until the next start. No
+   heap, no locks: one call at a time. */
+)";
+
+constexpr std::string_view kRowsFunctions = R"(/* Begins a sample, whatever became of the one before. */
+void {0}_start(void);
+
+/* Where the next row goes; null where none is asked for: before the first start, and when the output is ready. */
+int8_t *{0}_next_input_row(void);
+
+/* The row was written: runs all that the rows so far allow, after the last one to the network's end. Returns 1
+   when the output is ready, else 0. */
+int {0}_feed_row(void);
+
+/* A whole sample from elsewhere, of which the first {1}_INPUT_ROWS rows are read. */
+void {0}_invoke_from(const int8_t *sample);
+
+const int8_t *{0}_output(void); /* {1}_OUTPUT_BYTES bytes */
+)";
+
+constexpr std::string_view kArena =
+    R"(/* The tensors, placed by the memory plan in manifest.json; a union for the alignment. */
+static union {{
+  int32_t words[{1}_ARENA_BYTES / 4];
+  int8_t bytes[{1}_ARENA_BYTES];
+}} {0}_arena;
+
+)";
+
+constexpr std::string_view kWholeSource =
+    R"(int8_t *{0}_input(void) {{ return {0}_arena.bytes + {2}; }}
+
+const int8_t *{0}_output(void) {{ return {0}_arena.bytes + {3}; }}
+
+void {0}_invoke(void) {{ {0}_run({0}_calls, 0, {0}_arena.bytes); }}
+)";
+
+constexpr std::string_view kRowsSource = R"(static int8_t *{0}_next; /* null where no row is asked for */
+
+/* Runs all that the rows so far allow; `row` is where the next one goes. Place 0 is the input's. */
+static MCUFIT_VERBATIM int {0}_run_up_to(int8_t *row) {{
+  int16_t place;
+  do {{
+    place = {0}_advance({0}_calls, {0}_arena.bytes);
+  }} while (place > 0);
+  {0}_next = place == 0 ? row : 0;
+  if (place == 0) return 0;
+  {0}_run({0}_calls + {0}_calls->group, 0, {0}_arena.bytes);
+  return 1;
+}}
+
+MCUFIT_VERBATIM void {0}_start(void) {{
+  const mcufit_view *input = (const mcufit_view *){0}_calls->step;
+  {0}_begin({0}_calls);
+  (void){0}_run_up_to({0}_arena.bytes + input->offset);
+}}
+
+MCUFIT_VERBATIM int8_t *{0}_next_input_row(void) {{ return {0}_next; }}
+
+MCUFIT_VERBATIM int {0}_feed_row(void) {{
+  const mcufit_view *input = (const mcufit_view *){0}_calls->step;
+  int8_t *first = {0}_arena.bytes + input->offset;
+  int8_t *row = {0}_next;
+  if (row == 0) return 1;
+  row += input->row_stride;
+  if (row - first == input->ring_rows * input->row_stride) row = first;
+  return {0}_run_up_to(row);
+}}
+
+void {0}_invoke_from(const int8_t *sample) {{
+  const mcufit_view *input = (const mcufit_view *){0}_calls->step;
+  int8_t *row;
+  {0}_start();
+  while ((row = {0}_next_input_row()) != 0) {{
+    const int8_t *end = sample + input->row_stride;
+    while (sample != end) *row++ = *sample++;
+    (void){0}_feed_row();
+  }}
+}}
+
+const int8_t *{0}_output(void) {{ return {0}_arena.bytes + {3}; }}
+)";
+
+}  // namespace
+
+std::string public_header(const QuantizedGraph& graph, const MemoryPlan& plan,
+                          const PackageRequest& request) {
+  const std::string prefix = upper(request.name);
+  const Shape& input = graph.graph.input_shape();
+  const std::int64_t row_bytes = std::int64_t{input.width} * input.channels;
+  const bool streamed = streams_input(plan);
+  const std::string about = fmt::format(
+      "/* The network \"{}\" for {}, written by mcufit {}: int8, one sample at a time, NHWC.\n"
+      "   real value = SCALE * (stored value - ZERO_POINT).\n\n",
+      c_comment(graph.graph.name), c_comment(request.target.name), version());
+  const std::string use = fmt::format(fmt::runtime(streamed ? kRowsUse : kWholeUse), request.name, prefix);
+  std::string macros = tensor_macros(prefix + "_INPUT", input, graph.nodes.front().output);
+  if (streamed)
+    macros += fmt::format("#define {0}_INPUT_ROWS {1}\n#define {0}_INPUT_ROW_BYTES {2}\n", prefix,
+                          bytes_made(graph.graph, plan).front() / row_bytes, row_bytes);
+  macros += tensor_macros(prefix + "_OUTPUT", graph.graph.output_shape(), graph.nodes.back().output) +
+            fmt::format("#define {}_ARENA_BYTES {}\n\n", prefix, plan.arena_bytes);
+  const std::string functions =
+      fmt::format(fmt::runtime(streamed ? kRowsFunctions : kWholeFunctions), request.name, prefix);
+  return guarded(request.name, about + use + "\n#include <stdint.h>\n\n" + macros + extern_c(functions));
+}
+
+std::string model_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
+  const bool streamed = streams_input(plan);
+  const std::int64_t output = plan.placement(graph.graph.size() - 1).offset;
+  return fmt::format("{1}#include \"{0}.h\"\n#include \"{0}_steps.h\"\n{2}\n", name, kCLicense,
+                     streamed ? "#include \"mcufit_runtime.h\"\n" : "") +
+         fmt::format(kArena, name, upper(name)) +
+         fmt::format(fmt::runtime(streamed ? kRowsSource : kWholeSource), name, upper(name),
+                     plan.placement(0).offset, output);
+}
+
+std::string outermost_function(bool input_streamed, const std::string& name) {
+  return name + (input_streamed ? "_invoke_from" : "_invoke");
+}
+
+}  // namespace mcufit
