@@ -612,7 +612,7 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   t.last_row = window->input_height - 1 - (window->kernel_height - 1) * window->dilation_height;
   t.last_column = window->input_width - 1 - (window->kernel_width - 1) * window->dilation_width;
   t.short_form = t.filter_bytes <= 1 << 15 &&
-                 mcufit_dsp_short_form(&step->requantization, step->bias, 0, window->output_channels);
+                 mcufit_dsp_short_form(&step->requantization, step->bias, window->output_channels);
   keeps = t.filter_bytes > DEPTH || !t.short_form;
   t.depth = keeps ? PORTION : DEPTH;
   t.block = keeps ? CHANNELS : window->output_channels;
