@@ -7,6 +7,12 @@
 #include <stdint.h>
 
 #include "mcufit_isa.h"
+
+/* For kernels whose loops are assembly: less code around these. */
+#if defined(MCUFIT_DSP_SMALL) && defined(MCUFIT_ISA_DSP) && !defined(__clang__)
+#pragma GCC optimize("Os")
+#endif
+
 #include "mcufit_rounding.h"
 #include "mcufit_runtime.h"
 
@@ -184,20 +190,18 @@ static inline int mcufit_clamps_to_s8(const mcufit_requantization *q) {
 }
 
 /* Whether this holds of n channels, whose sums are of a bias and at most 2^15 products of int8: with a bias
-   under 2^29 they stay under 2^30. */
+   under 2^29 they stay under 2^30. Asked of four channels at a time, the last of which may be asked twice;
+   fewer than four take the rule itself. */
 static inline int mcufit_dsp_short_form(const mcufit_requantization *q, const int32_t *bias, int32_t n) {
-  const int8_t *shift = q->shift;
   uint32_t out_of_reach = 0, wide = 0;
-  for (; n >= 4; n -= 4) {
-    out_of_reach |= mcufit_missing_u8(0xEBEBEBEBU, mcufit_load_s8x4(shift)); /* -21, to 256 */
-    wide |= ((uint32_t)bias[0] + (1U << 29)) | ((uint32_t)bias[1] + (1U << 29)) |
-            ((uint32_t)bias[2] + (1U << 29)) | ((uint32_t)bias[3] + (1U << 29));
-    shift += 4;
-    bias += 4;
-  }
-  for (; n > 0; --n) {
-    out_of_reach |= !mcufit_dsp_short_shift(*shift++);
-    wide |= (uint32_t)*bias++ + (1U << 29);
+  int32_t c;
+  for (c = 0; c < n; c += 4) {
+    const int32_t first = c + 4 <= n ? c : n - 4;
+    const int32_t *b = bias + first;
+    if (first < 0) return 0;
+    out_of_reach |= mcufit_missing_u8(0xEBEBEBEBU, mcufit_load_s8x4(q->shift + first)); /* -21, to 256 */
+    wide |= ((uint32_t)b[0] + (1U << 29)) | ((uint32_t)b[1] + (1U << 29)) | ((uint32_t)b[2] + (1U << 29)) |
+            ((uint32_t)b[3] + (1U << 29));
   }
   return out_of_reach == 0 && wide < 1U << 30 && mcufit_clamps_to_s8(q);
 }

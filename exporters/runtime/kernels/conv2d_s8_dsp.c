@@ -3,6 +3,7 @@
    once, so that each word of a filter is loaded and widened once for all of them. Filters too long for that
    go in portions, and the sums of some output channels wait for the next portion, so that the stack holds no
    more than these. */
+#define MCUFIT_DSP_SMALL
 #include "mcufit_dsp.h"
 
 typedef char mcufit_conv2d_s8_step_bytes

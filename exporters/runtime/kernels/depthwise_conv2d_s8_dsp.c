@@ -2,6 +2,7 @@
 /* Four channels at a time, each of which has an input channel of its own. Their bytes under a stretch of an
    output row are gathered column by column, padding included, so that every window is one run of words; two
    words give the four channels a pair of taps each, and the filter is paired likewise once per call. */
+#define MCUFIT_DSP_SMALL
 #include "mcufit_dsp.h"
 
 /* Channels side by side. */
@@ -422,11 +423,19 @@ static MCUFIT_NOINLINE void compute_slowly(const patch *p) {
   }
 }
 
+/* Bytes from the row that begins at `row` of the ring to the kernel's next one. */
+static inline int32_t row_below(const mcufit_depthwise_conv2d_s8_step *step, int32_t row) {
+  const int32_t down = step->window.dilation_height * step->input.row_stride;
+  const int32_t ring = step->input.ring_rows * step->input.row_stride;
+  return row + down < ring ? down : down - ring;
+}
+
 static MCUFIT_NOINLINE void start_row(patch *p, int32_t y) {
   const mcufit_depthwise_conv2d_s8_step *step = p->step;
   const mcufit_window *window = &step->window;
   const int32_t origin = y * window->stride_height - window->pad_top;
   const int32_t span = (window->kernel_height - 1) * (int32_t)window->dilation_height + 1;
+  int32_t at;
   p->y = y;
   p->output = p->arena + step->output.offset + mcufit_row(&step->output, y);
   p->rows.first = 0;
@@ -434,9 +443,11 @@ static MCUFIT_NOINLINE void start_row(patch *p, int32_t y) {
   if (origin < 0 || origin + span > window->input_height)
     p->rows = mcufit_inside(origin, window->dilation_height, window->kernel_height, window->input_height);
   if (p->rows.first == p->rows.end) return;
-  p->row = row_at(p, p->rows.first);
-  p->three.second = p->rows.first < 1 && p->rows.end > 1 ? (int32_t)(row_at(p, 1) - p->row) : 0;
-  p->three.third = p->rows.first < 2 && p->rows.end > 2 ? (int32_t)(row_at(p, 2) - p->row) : 0;
+  at = mcufit_row(&step->input, origin + p->rows.first * window->dilation_height);
+  p->row = p->arena + step->input.offset + at;
+  p->three.second = p->rows.first < 1 && p->rows.end > 1 ? row_below(step, at) : 0;
+  at += p->three.second;
+  p->three.third = p->three.second + (p->rows.first < 2 && p->rows.end > 2 ? row_below(step, at) : 0);
 }
 
 /* How many output columns the strip serves at once. */
