@@ -193,15 +193,20 @@ static inline int mcufit_clamps_to_s8(const mcufit_requantization *q) {
    under 2^29 they stay under 2^30. Asked of four channels at a time, the last of which may be asked twice;
    fewer than four take the rule itself. */
 static inline int mcufit_dsp_short_form(const mcufit_requantization *q, const int32_t *bias, int32_t n) {
-  uint32_t out_of_reach = 0, wide = 0;
-  int32_t c;
-  for (c = 0; c < n; c += 4) {
-    const int32_t first = c + 4 <= n ? c : n - 4;
-    const int32_t *b = bias + first;
-    if (first < 0) return 0;
-    out_of_reach |= mcufit_missing_u8(0xEBEBEBEBU, mcufit_load_s8x4(q->shift + first)); /* -21, to 256 */
-    wide |= ((uint32_t)b[0] + (1U << 29)) | ((uint32_t)b[1] + (1U << 29)) | ((uint32_t)b[2] + (1U << 29)) |
-            ((uint32_t)b[3] + (1U << 29));
+  const int8_t *shift = q->shift;
+  uint32_t out_of_reach = n < 4, wide = 0;
+  for (; n > 0 && out_of_reach == 0; n -= 4) {
+    if (n < 4) {
+      shift += n - 4;
+      bias += n - 4;
+    }
+    out_of_reach = mcufit_missing_u8(0xEBEBEBEBU, mcufit_load_s8x4(shift)); /* -21, to 256 */
+    wide |= (uint32_t)bias[0] + (1U << 29);
+    wide |= (uint32_t)bias[1] + (1U << 29);
+    wide |= (uint32_t)bias[2] + (1U << 29);
+    wide |= (uint32_t)bias[3] + (1U << 29);
+    shift += 4;
+    bias += 4;
   }
   return out_of_reach == 0 && wide < 1U << 30 && mcufit_clamps_to_s8(q);
 }

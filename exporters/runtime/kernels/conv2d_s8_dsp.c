@@ -139,8 +139,8 @@ static MCUFIT_NOINLINE void gather(tile *t, int lane, int32_t first, int32_t end
   const pixel p = t->pixels[lane];
   const int32_t run = t->run, runs = t->runs, channels = window->input_channels;
   const int by_fours = (run & 3) == 0 && ((channels & 3) == 0 || inside_columns(t, &p));
-  const int32_t nth = first == 0 ? 0 : first / run;
-  const int32_t ky = first == 0 ? 0 : nth / runs;
+  const int32_t nth = first / run;
+  const int32_t ky = nth / runs;
   mcufit_s16x2 *to = t->taps + lane;
   int8_t *byte = t->bytes;
   int32_t row = p.row + ky * window->dilation_height;
@@ -253,8 +253,8 @@ static MCUFIT_NOINLINE void gather_five(tile *t, int32_t first, int32_t end) {
   const pixel *p = t->pixels;
   const int32_t run = t->run, runs = t->runs;
   const int32_t apart = window->stride_width * (int32_t)view->pixel_stride;
-  const int32_t nth = first == 0 ? 0 : first / run;
-  const int32_t ky = first == 0 ? 0 : nth / runs;
+  const int32_t nth = first / run;
+  const int32_t ky = nth / runs;
   mcufit_s16x2 *to = t->taps;
   int32_t row = p->row + ky * window->dilation_height;
   int32_t kx = nth - ky * runs;
