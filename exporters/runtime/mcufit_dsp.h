@@ -7,6 +7,12 @@
 #include <stdint.h>
 
 #include "mcufit_isa.h"
+
+/* For kernels whose loops are assembly: less code around these. */
+#if defined(MCUFIT_DSP_SMALL) && defined(MCUFIT_ISA_DSP) && !defined(__clang__)
+#pragma GCC optimize("Os")
+#endif
+
 #include "mcufit_rounding.h"
 #include "mcufit_runtime.h"
 
@@ -115,6 +121,21 @@ static inline mcufit_s16x2 mcufit_add_odd_s8(mcufit_s16x2 sums, uint32_t word) {
 #endif
 }
 
+/* least - bytes, byte by byte and without signs; 0 where a byte is not below. */
+static inline uint32_t mcufit_missing_u8(uint32_t least, uint32_t bytes) {
+  uint32_t missing = 0;
+#if defined(MCUFIT_ISA_DSP)
+  __asm__("uqsub8 %0, %1, %2" : "=r"(missing) : "r"(least), "r"(bytes));
+#else
+  int bit;
+  for (bit = 0; bit < 32; bit += 8) {
+    const uint32_t a = least >> bit & 0xFFU, b = bytes >> bit & 0xFFU;
+    if (a > b) missing |= (a - b) << bit;
+  }
+#endif
+  return missing;
+}
+
 /* sum + the products of both halves. */
 static inline int32_t mcufit_add_products(mcufit_s16x2 a, mcufit_s16x2 b, int32_t sum) {
 #if defined(MCUFIT_ISA_DSP)
@@ -168,15 +189,26 @@ static inline int mcufit_clamps_to_s8(const mcufit_requantization *q) {
   return q->output_min == INT8_MIN && q->output_max == INT8_MAX;
 }
 
-/* Whether this holds of channels [first, end), whose sums are of a bias and at most 2^15 products of int8:
-   with a bias under 2^29 they stay under 2^30. */
-static inline int mcufit_dsp_short_form(const mcufit_requantization *q, const int32_t *bias, int32_t first,
-                                        int32_t end) {
-  int32_t c;
-  for (c = first; c < end; ++c) {
-    if (!mcufit_dsp_short_shift(q->shift[c]) || (uint32_t)bias[c] + (1U << 29) >= 1U << 30) return 0;
+/* Whether this holds of n channels, whose sums are of a bias and at most 2^15 products of int8: with a bias
+   under 2^29 they stay under 2^30. Asked of four channels at a time, the last of which may be asked twice;
+   fewer than four take the rule itself. */
+static inline int mcufit_dsp_short_form(const mcufit_requantization *q, const int32_t *bias, int32_t n) {
+  const int8_t *shift = q->shift;
+  uint32_t out_of_reach = n < 4, wide = 0;
+  for (; n > 0 && out_of_reach == 0; n -= 4) {
+    if (n < 4) {
+      shift += n - 4;
+      bias += n - 4;
+    }
+    out_of_reach = mcufit_missing_u8(0xEBEBEBEBU, mcufit_load_s8x4(shift)); /* -21, to 256 */
+    wide |= (uint32_t)bias[0] + (1U << 29);
+    wide |= (uint32_t)bias[1] + (1U << 29);
+    wide |= (uint32_t)bias[2] + (1U << 29);
+    wide |= (uint32_t)bias[3] + (1U << 29);
+    shift += 4;
+    bias += 4;
   }
-  return mcufit_clamps_to_s8(q);
+  return out_of_reach == 0 && wide < 1U << 30 && mcufit_clamps_to_s8(q);
 }
 
 typedef struct {
