@@ -9,6 +9,7 @@
 
 #include "blocks/foundation/error.h"
 #include "blocks/lower.h"
+#include "cost-models/price_plan.h"
 
 namespace mcufit {
 namespace {
@@ -31,11 +32,13 @@ void each_member(const Family& family, const Visit& visit) {
 Capacity capacity(const Member& m) { return capacity(m.footprint); }
 
 // A lower bound of what hold_against() will say: int8 weights are at least params less the folded batch-norm,
-// which has two numbers per channel where the deployed network stores nine bytes.
-Fit bound(const Footprint& f, const Budget& budget) {
+// which has two numbers per channel where the deployed network stores nine bytes; plans by rows hold the
+// input.
+Fit bound(const Footprint& f, const Shape& input, const Budget& budget) {
   Fit fit;
   fit.hold(Resource::flash, f.params, budget.flash_bytes);
-  fit.hold(Resource::ram, f.peak_activation_bytes, budget.ram_bytes);
+  const bool whole = budget.plan == PlanChoice::layer_by_layer;
+  fit.hold(Resource::ram, whole ? f.peak_activation_bytes : input.elements(), budget.ram_bytes);
   if (budget.macs) fit.hold(Resource::macs, f.macs, *budget.macs);
   if (budget.params) fit.hold(Resource::params, f.params, *budget.params);
   return fit;
@@ -162,7 +165,7 @@ Member price_member(const Architecture& architecture, const Budget& budget, cons
   Member member;
   member.architecture = architecture;
   member.footprint = architecture.footprint();
-  member.cost = price(lower(architecture.build()), code, law);
+  member.cost = price_candidate(lower(architecture.build()), code, budget, law);
   member.fit = hold_against(member.footprint, member.cost, budget);
   return member;
 }
@@ -177,7 +180,7 @@ Inversion invert(const Family& family, const Task& task, const Budget& budget, c
     ++answer.lattice_members;
     const Architecture architecture{&family, h, task};
     const Footprint footprint = family.footprint(h, task);
-    const Bounded b{architecture, footprint, bound(footprint, budget)};
+    const Bounded b{architecture, footprint, bound(footprint, task.input, budget)};
     (b.fit.fits() ? passing : too_large).push_back(b);
   });
   std::vector<std::optional<Member>> priced(passing.size());

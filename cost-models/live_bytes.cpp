@@ -115,12 +115,12 @@ struct Candidate {
   bool exact;
 };
 
-std::vector<Candidate> candidates(const RowGraph& graph, bool input_streamed,
+std::vector<Candidate> candidates(const RowGraph& graph, bool input_streamed, NodeId longest,
                                   const std::vector<std::int64_t>& cuts) {
   std::vector<Candidate> all;
   for (NodeId last = 0; last < graph.size(); ++last) {
     const std::int64_t after = cuts[static_cast<std::size_t>(last) + 1];
-    const NodeId first = std::min(earliest_first(graph, last, graph.size(), input_streamed), last);
+    const NodeId first = std::min(earliest_first(graph, last, longest, input_streamed), last);
     for (NodeId from = first; from <= last; ++from) {
       const std::int64_t before = cuts[static_cast<std::size_t>(from)];
       const bool exact = graph.reshapes(last);
@@ -132,9 +132,9 @@ std::vector<Candidate> candidates(const RowGraph& graph, bool input_streamed,
 
 }  // namespace
 
-std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed) {
+std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed, std::optional<NodeId> longest) {
   const std::vector<std::int64_t> cuts = bytes_at_cuts(graph, 1);
-  std::vector<Candidate> steps = candidates(graph, input_streamed, cuts);
+  std::vector<Candidate> steps = candidates(graph, input_streamed, longest.value_or(graph.size()), cuts);
   const auto n = static_cast<std::size_t>(graph.size());
   while (true) {
     std::vector<std::int64_t> least(n + 1, std::numeric_limits<std::int64_t>::max());

@@ -14,6 +14,7 @@
 #include "blocks/lower.h"
 #include "cost-models/count.h"
 #include "cost-models/layout.h"
+#include "cost-models/price_plan.h"
 #include "search/cli/network_source.h"
 #include "search/cli/plan_choice.h"
 #include "search/cli/report.h"
@@ -207,10 +208,11 @@ class AnalyzeVerb : public Verb {
                               "file (.json), a package or a run's folder; usage: mcufit {}",
                               usage()));
     const Target target = load_target(options["target"].as<std::string>());
-    const Budget budget = derive(target, {});
+    Budget budget = derive(target, {});
+    budget.plan = plan_choice(options);
     const Graph graph = load_network(arguments[0]);
     const Law law = find_law(target, graph);
-    const Cost cost = price_as_chosen(graph, target, options["plan"].as<std::string>(), law.get());
+    const Cost cost = price_package(graph, load_code_sizes(target), budget, law.get());
     const bool fits = cost.flash.total() <= budget.flash_bytes && cost.ram.total() <= budget.ram_bytes;
     const auto layers = layers_of(graph, cost.plan, law);
     const auto cycle = duty_cycle(options);
@@ -233,13 +235,10 @@ class AnalyzeVerb : public Verb {
       }
       std::cout << document.dump(2) << "\n";
     } else {
-      std::cout << fmt::format("{}\n{}{}\nRAM over time (arena {} bytes, no {} needs less than {})\n{}\n{}",
-                               layer_table(layers, law), ledger_table(cost.flash, cost.ram, nullptr),
+      std::cout << fmt::format("{}\n{}{}\n{}\n{}", layer_table(layers, law),
+                               ledger_table(cost.flash, cost.ram, nullptr),
                                totals(graph, cost, law) + duty_text(cycle, duty, target),
-                               with_separators(cost.plan.arena_bytes),
-                               has_row_steps(cost.plan) ? "plan" : "layer-by-layer plan",
-                               with_separators(cost.plan.lower_bound_bytes), picture(cost.plan, graph),
-                               verdict(cost, budget, target));
+                               ram_over_time(cost.plan, graph), verdict(cost, budget, target));
     }
     return fits ? ExitCode::ok : ExitCode::constraint_not_met;
   }

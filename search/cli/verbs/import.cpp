@@ -11,6 +11,7 @@
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/random.h"
 #include "blocks/foundation/text.h"
+#include "cost-models/price_plan.h"
 #include "exporters/c_emitter.h"
 #include "exporters/fast_interpreter.h"
 #include "exporters/test_vectors.h"
@@ -158,7 +159,9 @@ class ImportVerb : public Verb {
     imported.notes = model.notes;
     imported.rewrites = rewrite(model.graph, skip_rewrites(options["no-rewrite"].as<std::string>()));
     imported.graph = imported.rewrites.graph;
-    imported.cost = price_as_chosen(imported.graph.graph, target, options["plan"].as<std::string>());
+    Budget budget = derive(target, {});
+    budget.plan = plan_choice(options);
+    imported.cost = price_package(imported.graph.graph, load_code_sizes(target), budget);
     check_fit(arguments[0], imported.cost, target);
     imported.package = folder(options, fs::path(imported.name) / "package");
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
