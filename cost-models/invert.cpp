@@ -48,6 +48,7 @@ struct Bounded {
   Architecture architecture;
   Footprint footprint;
   Fit fit;
+  bool exact = false;  // by its price; else by its closed form
 };
 
 // What a price depends on beside the architecture.
@@ -59,14 +60,18 @@ struct Pricing {
   Member price(const Architecture& a) const { return price_member(a, budget, code, law); }
 };
 
-// The member whose closed form exceeds the budget least, priced; nothing where no member can be built.
+// Of those already priced and of some whose closed form exceeds the budget less than they do the one that
+// exceeds it least; nothing where there is no member.
 std::optional<Member> find_nearest_miss(std::vector<Bounded> members, const Pricing& pricing) {
   constexpr std::size_t kMostPriced = 64;
   std::stable_sort(members.begin(), members.end(),
                    [](const auto& a, const auto& b) { return a.fit.use < b.fit.use; });
   std::optional<Member> nearest;
-  for (std::size_t i = 0; i < std::min(kMostPriced, members.size()); ++i) {
-    Member member = pricing.price(members[i].architecture);
+  std::size_t priced = 0;
+  for (const Bounded& bounded : members) {
+    if (nearest && bounded.fit.use >= nearest->fit.use) break;
+    if (!bounded.exact && ++priced > kMostPriced) continue;
+    Member member = pricing.price(bounded.architecture);
     if (!nearest || member.fit.use < nearest->fit.use) nearest = std::move(member);
   }
   return nearest;
@@ -191,7 +196,7 @@ Inversion invert(const Family& family, const Task& task, const Budget& budget, c
     if (priced[i]->fit.fits()) {
       answer.fitting.push_back(std::move(*priced[i]));
     } else {
-      misses.push_back({passing[i].architecture, passing[i].footprint, priced[i]->fit});
+      misses.push_back({passing[i].architecture, passing[i].footprint, priced[i]->fit, true});
     }
   }
   answer.priced_members = static_cast<std::int64_t>(passing.size());

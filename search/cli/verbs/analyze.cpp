@@ -18,6 +18,7 @@
 #include "search/cli/network_source.h"
 #include "search/cli/plan_choice.h"
 #include "search/cli/report.h"
+#include "search/cli/shortage_report.h"
 #include "search/cli/verb.h"
 
 namespace mcufit {
@@ -26,11 +27,18 @@ namespace {
 namespace po = boost::program_options;
 namespace fs = std::filesystem;
 
-// The deployed form of whatever was named. A trained run's folder stands for the package in it.
-Graph load_network(fs::path source) {
+// The deployed form of whatever was named, and where that is known the member of a family that it is.
+struct Network {
+  Graph graph;
+  std::optional<Architecture> architecture;
+};
+
+// A trained run's folder stands for the package in it.
+Network load_network(fs::path source) {
   if (fs::is_directory(source / "package")) source /= "package";
-  if (source.extension() != ".json") return load_quantized(source).graph;
-  return lower(read_config<Architecture>(JsonDocument::read(source), read_architecture).build());
+  if (source.extension() != ".json") return {load_quantized(source).graph, std::nullopt};
+  const auto architecture = read_config<Architecture>(JsonDocument::read(source), read_architecture);
+  return {lower(architecture.build()), architecture};
 }
 
 // One line of the table.
@@ -79,7 +87,7 @@ std::int64_t arena_without_input(const Graph& graph, const MemoryPlan& plan) {
     if (step <= plan.placement(0).last_step && !reads_over) live -= plan.placement(0).bytes;
     most = std::max(most, live);
   }
-  return most;
+  return std::min(most, plan.arena_bytes);  // where a step's input and output overlap, less is enough
 }
 
 std::vector<Layer> layers_of(const Graph& graph, const MemoryPlan& plan, const Law& law) {
@@ -210,10 +218,13 @@ class AnalyzeVerb : public Verb {
     const Target target = load_target(options["target"].as<std::string>());
     Budget budget = derive(target, {});
     budget.plan = plan_choice(options);
-    const Graph graph = load_network(arguments[0]);
+    const Network network = load_network(arguments[0]);
+    const Graph& graph = network.graph;
     const Law law = find_law(target, graph);
-    const Cost cost = price_package(graph, load_code_sizes(target), budget, law.get());
-    const bool fits = cost.flash.total() <= budget.flash_bytes && cost.ram.total() <= budget.ram_bytes;
+    const CodeSizesForTarget code = load_code_sizes(target);
+    const Cost cost = price_package(graph, code, budget, law.get());
+    const auto shortage =
+        report_shortage(graph, cost, budget, code, network.architecture ? &*network.architecture : nullptr);
     const auto layers = layers_of(graph, cost.plan, law);
     const auto cycle = duty_cycle(options);
     const auto duty = price_duty(cycle, cost, target);
@@ -222,7 +233,8 @@ class AnalyzeVerb : public Verb {
       document["source"] = arguments[0];
       document["target"] = to_json(target);
       document["budget"] = to_json(budget);
-      document["fits"] = fits;
+      document["fits"] = !shortage;
+      if (shortage) document["shortage"] = to_json(*shortage);
       document["layers"] = layer_json(layers, law.of_target ? law.of_target->law.counts : "");
       document["input_bytes"] = graph.input_shape().elements();
       document["ram_without_input_bytes"] =
@@ -239,8 +251,9 @@ class AnalyzeVerb : public Verb {
                                ledger_table(cost.flash, cost.ram, nullptr),
                                totals(graph, cost, law) + duty_text(cycle, duty, target),
                                ram_over_time(cost.plan, graph), verdict(cost, budget, target));
+      if (shortage) std::cout << to_string(*shortage);
     }
-    return fits ? ExitCode::ok : ExitCode::constraint_not_met;
+    return shortage ? ExitCode::constraint_not_met : ExitCode::ok;
   }
 };
 

@@ -5,11 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "blocks/foundation/text.h"
+#include "blocks/lower.h"
 #include "cost-models/certify.h"
+#include "cost-models/price_plan.h"
 #include "search/cli/equations_report.h"
 #include "search/cli/fit_report.h"
 #include "search/cli/plan_choice.h"
 #include "search/cli/quantities.h"
+#include "search/cli/shortage_report.h"
 #include "search/cli/subspace_report.h"
 #include "search/cli/verb.h"
 
@@ -69,6 +72,15 @@ Place find_place(const po::variables_map& options) {
   place.title += ": " + to_string(place.budget);
   if (place.code.estimated) place.title += "; code sizes estimated from cortex-m4";
   return place;
+}
+
+// What keeps the nearest miss from the flash and RAM, where nothing fits.
+std::optional<ShortageReport> shortage_of_miss(const Certificate& answer, const Place& place) {
+  if (!answer.best.empty()) return std::nullopt;
+  const Architecture& miss = answer.nearest_miss->architecture;
+  const Graph lowered = lower(miss.build());
+  return report_shortage(lowered, price_package(lowered, place.code, place.budget), place.budget, place.code,
+                         &miss);
 }
 
 std::int32_t positive(const po::variables_map& options, const char* name, int least, int most) {
@@ -147,6 +159,10 @@ class FitVerb : public Verb {
       fits |= !answer.best.empty();
       document["families"].push_back(to_json(answer));
       text += fit_text(answer, place.budget, options["explain"].as<bool>());
+      if (const auto shortage = shortage_of_miss(answer, place)) {
+        document["families"].back()["shortage"] = to_json(*shortage);
+        text += to_string(*shortage);
+      }
       if (options["equations"].as<bool>() && f->name() == "phinet") {
         const EquationsReport report = compare_equations(answer, place.budget, place.code);
         document["families"].back()["equations"] = to_json(report);

@@ -20,6 +20,7 @@
 #include "search/cli/plan_choice.h"
 #include "search/cli/report.h"
 #include "search/cli/rewrite_report.h"
+#include "search/cli/shortage_report.h"
 #include "search/cli/verb.h"
 
 namespace mcufit {
@@ -55,16 +56,17 @@ std::vector<TestVector> random_vectors(const QuantizedGraph& graph, std::size_t 
   return vectors;
 }
 
-void check_fit(const std::string& model, const Cost& cost, const Target& target) {
-  const Budget budget = derive(target, {});
-  const auto check = [&](const char* memory, std::int64_t needed, std::int64_t there) {
-    if (needed <= there) return;
-    throw Error(ExitCode::constraint_not_met,
-                fmt::format("{}: needs {} bytes of {}; accepted: the {} that {} leaves; try a larger target",
-                            model, with_separators(needed), memory, with_separators(there), target.name));
-  };
-  check("flash", cost.flash.total(), budget.flash_bytes);
-  check("RAM", cost.ram.total(), budget.ram_bytes);
+void check_fit(const std::string& model, const Graph& lowered, const Cost& cost, const Target& target,
+               const Budget& budget) {
+  const auto report = report_shortage(lowered, cost, budget, load_code_sizes(target), nullptr);
+  if (!report) return;
+  std::string ways = to_string(*report);
+  ways.pop_back();  // the message ends the line
+  const bool ram = report->shortage.binding == Resource::ram;
+  throw Error(ExitCode::constraint_not_met,
+              fmt::format("{}: needs {} bytes of {}; accepted: the {} that {} leaves; {}", model,
+                          with_separators(ram ? cost.ram.total() : cost.flash.total()), ram ? "RAM" : "flash",
+                          with_separators(ram ? budget.ram_bytes : budget.flash_bytes), target.name, ways));
 }
 
 std::string tensor_text(const Shape& shape, const Quantization& q) {
@@ -88,6 +90,7 @@ struct Imported {
                        with_separators(cost.macs), tensor_text(g.input_shape(), graph.nodes.front().output),
                        tensor_text(g.output_shape(), graph.nodes.back().output), remarks,
                        rewrite_table(rewrites) + "\n" + ledger_table(cost.flash, cost.ram, nullptr)) +
+           fmt::format("runs     {}\n", describe(cost.plan)) +
            fmt::format(
                "\npackage  {}\nvectors  {} ({} random inputs, seed {})\nnext     mcufit validate {}\n",
                package.string(), vectors.string(), vector_count, seed, package.string());
@@ -162,7 +165,7 @@ class ImportVerb : public Verb {
     Budget budget = derive(target, {});
     budget.plan = plan_choice(options);
     imported.cost = price_package(imported.graph.graph, load_code_sizes(target), budget);
-    check_fit(arguments[0], imported.cost, target);
+    check_fit(arguments[0], imported.graph.graph, imported.cost, target, budget);
     imported.package = folder(options, fs::path(imported.name) / "package");
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
     write(imported, target, random_vectors(model.graph, static_cast<std::size_t>(count), seed), provenance);
