@@ -88,6 +88,10 @@ std::int64_t row_ram_lower_bound(const Graph& lowered, const Overhead& overhead)
   return least_live_bytes(RowGraph(lowered), false, kQuickGroup) + overhead.ram_bytes;
 }
 
+bool rows_may_fit(const Graph& lowered, const Overhead& overhead, std::int64_t ram_bytes) {
+  return live_bytes_within(RowGraph(lowered), kQuickGroup, ram_bytes - overhead.ram_bytes);
+}
+
 Fit bound(const Footprint& bottom_corner, const Shape& input, const Overhead& overhead,
           const Budget& budget) {
   Fit fit;

@@ -40,6 +40,8 @@ std::int64_t input_ram_lower_bound(const Shape& input, const Overhead& overhead)
 // the order of their calls and which rows are live depend on nodes, inputs, windows' heights and rows alone;
 // so each such sum, and with it the most and the least of them, does not fall when bytes per row rise.
 std::int64_t row_ram_lower_bound(const Graph& lowered, const Overhead& overhead);
+// Whether that is at most `ram_bytes`, which takes less to find out.
+bool rows_may_fit(const Graph& lowered, const Overhead& overhead, std::int64_t ram_bytes);
 
 // Use of the budget by every member of a box whose bottom corner has this closed form and input, at least:
 // hold_against() never says less.

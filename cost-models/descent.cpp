@@ -39,10 +39,23 @@ Fit BoundedLattice::graph_bound(const Box& box, const Footprint& bottom) const {
   if (!by_rows && !limits_speed()) return fit;
   const Graph lowered = lower(boxes_.bottom(box).build());
   if (by_rows) fit.hold(Resource::ram, row_ram_lower_bound(lowered, overhead(box)), budget_.ram_bytes);
+  hold_time(fit, lowered);
+  return fit;
+}
+
+bool BoundedLattice::graph_rules_out(const Box& box, const Footprint& bottom) const {
+  const bool by_rows = limits_rows(box, bottom);
+  if (!by_rows && !limits_speed()) return false;
+  const Graph lowered = lower(boxes_.bottom(box).build());
+  Fit fit;
+  hold_time(fit, lowered);
+  return !fit.fits() || (by_rows && !rows_may_fit(lowered, overhead(box), budget_.ram_bytes));
+}
+
+void BoundedLattice::hold_time(Fit& fit, const Graph& lowered) const {
   std::optional<Speed> speed;
   if (limits_speed() && law_ != nullptr) speed = estimate_speed(lowered, *law_);
   hold_speed(fit, speed, budget_);
-  return fit;
 }
 
 std::vector<Member> BoundedLattice::price_all(const std::vector<Box>& singles) const {
@@ -101,7 +114,7 @@ std::optional<Descent::Candidate> Descent::next() {
       continue;
     }
     // What takes a graph to be built is asked late, once for each bottom corner.
-    if (!corners.passed && !bounded_.graph_bound(corners.box, corners.bottom).fits()) {
+    if (!corners.passed && bounded_.graph_rules_out(corners.box, corners.bottom)) {
       ruled_out_ += corners.box.members();
       continue;
     }

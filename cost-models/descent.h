@@ -33,6 +33,8 @@ class BoundedLattice {
   // lower bound, since a law is a sum over nodes of sizes that do not fall within the box, none with a
   // coefficient below zero. RAM of plans by rows, where no member can run layer by layer.
   Fit graph_bound(const Box& box, const Footprint& bottom) const;
+  // Whether that exceeds the budget, which takes less to find out.
+  bool graph_rules_out(const Box& box, const Footprint& bottom) const;
 
   Member price(const Box& single) const;
   // In the given order, on all cores.
@@ -45,6 +47,7 @@ class BoundedLattice {
   const TargetLaw* law_;
   bool limits_speed() const { return budget_.latency_us || budget_.energy_uj; }
   bool limits_rows(const Box& box, const Footprint& bottom) const;
+  void hold_time(Fit& fit, const Graph& lowered) const;
 
   std::vector<Overhead> overheads_;
 };

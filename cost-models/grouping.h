@@ -39,6 +39,9 @@ std::vector<Grouping> pareto_groupings(const RowGraph& graph, bool input_streame
 std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed,
                               std::optional<NodeId> longest = std::nullopt);
 
+// Whether that is at most `limit`, which takes less to find out.
+bool live_bytes_within(const RowGraph& graph, NodeId longest, std::int64_t limit);
+
 // The first node from which a group of at most `longest` nodes may run up to `last`; above `last` where none
 // may.
 NodeId earliest_first(const RowGraph& graph, NodeId last, NodeId longest, bool input_streamed);

@@ -161,4 +161,33 @@ std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed, std::o
   }
 }
 
+// Goes from cut to cut by steps that need no more, short ones first, until one path is through.
+bool live_bytes_within(const RowGraph& graph, NodeId longest, std::int64_t limit) {
+  const std::vector<std::int64_t> cuts = bytes_at_cuts(graph, 1);
+  const NodeId size = graph.size();
+  std::vector<bool> reached(cuts.size());
+  struct Cut {
+    NodeId first;  // the node behind it
+    NodeId last;   // of the next step to try
+  };
+  std::vector<Cut> path{{0, 0}};
+  while (!path.empty()) {
+    Cut& cut = path.back();
+    if (cut.first == size) return true;
+    if (cut.last == size || cut.last >= cut.first + longest) {
+      path.pop_back();
+      continue;
+    }
+    const NodeId first = cut.first, last = cut.last++;
+    const auto after = static_cast<std::size_t>(last) + 1;
+    const std::int64_t at_cut = cuts[static_cast<std::size_t>(first)];
+    if (reached[after] || std::max(at_cut, cuts[after]) > limit) continue;
+    if (first < last && earliest_first(graph, last, longest, false) > first) continue;
+    if (!graph.reshapes(last) && LiveRows(graph, first, last).most(at_cut) > limit) continue;
+    reached[after] = true;
+    path.push_back({last + 1, last + 1});
+  }
+  return false;
+}
+
 }  // namespace mcufit

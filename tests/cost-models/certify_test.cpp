@@ -221,8 +221,11 @@ TEST_P(Certify, BoundsAreBelowExactPrices) {
         ASSERT_LE(whole_ram_lower_bound(member.footprint, overhead), ram) << member.architecture;
       }
       ASSERT_LE(input_ram_lower_bound(member.architecture.task.input, overhead), ram) << member.architecture;
-      ASSERT_LE(row_ram_lower_bound(lower(member.architecture.build()), overhead), ram)
-          << member.architecture;
+      const Graph lowered = lower(member.architecture.build());
+      const std::int64_t least = row_ram_lower_bound(lowered, overhead);
+      ASSERT_LE(least, ram) << member.architecture;
+      ASSERT_TRUE(rows_may_fit(lowered, overhead, least)) << member.architecture;
+      ASSERT_FALSE(rows_may_fit(lowered, overhead, least - 1)) << member.architecture;
       for (const Fit& fit : bounds) ASSERT_LE(fit.use, member.fit.use) << member.architecture;
     }
   }
