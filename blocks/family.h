@@ -43,6 +43,10 @@ struct Parameter {
   Trend trend = Trend::enumerated;
   std::vector<double> fine = {};
   std::vector<double> choices = {};
+  // Of a knob with a trend: its values differ in nodes, or in heights of kernels. Where it is false, members
+  // that differ in such knobs alone have the same nodes, inputs, rows and heights of windows, and no tensor
+  // has fewer channels where the trend says more.
+  bool moves_rows = false;
 
   std::span<const double> fine_values() const { return fine.empty() ? lattice : fine; }
   std::span<const double> choice_values() const { return choices.empty() ? lattice : choices; }

@@ -145,7 +145,7 @@ class MissSearch {
  private:
   void push(const Corners& corners) {
     const double use = bounded_.bound(corners.box, corners.bottom).use;
-    heap_.push_back({std::max(use, bounded_.speed_bound(corners.box).use), corners});
+    heap_.push_back({std::max(use, bounded_.graph_bound(corners.box, corners.bottom).use), corners});
     std::push_heap(heap_.begin(), heap_.end());
   }
 
@@ -193,7 +193,11 @@ Certificate certify(const Lattice& lattice, const Budget& budget, const CodeSize
   }
   answer.next_larger = find_next_larger(bounded, capacity(answer.best.front()));
   if (answer.next_larger) answer.binding = answer.next_larger->fit.binding;
-  if (options.front) answer.front = find_front(bounded);
+  if (options.front) {
+    Budget whole = budget;
+    whole.plan = PlanChoice::layer_by_layer;
+    answer.front = find_front(BoundedLattice(lattice, whole, code, options.law));
+  }
   return answer;
 }
 

@@ -14,7 +14,7 @@ namespace mcufit {
 
 struct CertifyOptions {
   std::size_t top = 1;             // how many of the largest distinct networks that fit
-  bool front = false;              // the non-dominated set too
+  bool front = false;              // the non-dominated set too, of members that run layer by layer
   const TargetLaw* law = nullptr;  // needed where the budget limits latency or energy
 };
 
@@ -31,7 +31,8 @@ struct Proof {
   std::int64_t priced_exactly() const { return priced + structures + priced_misses; }
 };
 
-// The non-dominated members of those that fit: none has as much capacity for as little flash and RAM.
+// The non-dominated members of those that fit layer by layer: none has as much capacity for as little flash
+// and RAM. By rows a network takes what RAM there is, which says nothing of what it needs.
 struct Front {
   std::vector<Member> members;  // by capacity, largest first
   std::int64_t ruled_out = 0, dominated_unpriced = 0, priced = 0;

@@ -12,26 +12,50 @@ namespace mcufit {
 
 BoundedLattice::BoundedLattice(Lattice lattice, const Budget& budget, const CodeSizesForTarget& code,
                                const TargetLaw* law)
-    : boxes_(std::move(lattice)), budget_(budget), code_(&code), law_(law) {
-  std::vector<Box> smallest;
-  for (std::uint32_t s = 0; s < boxes_.structures(); ++s) {
-    smallest.push_back(boxes_.whole(s));
-    smallest.back().high = smallest.back().low;
-  }
-  for (const Member& member : price_all(smallest)) overheads_.push_back(overhead_of(member));
+    : boxes_(std::move(lattice),
+             budget.plan == PlanChoice::layer_by_layer ? RowAxes::kept : RowAxes::enumerated),
+      budget_(budget),
+      code_(&code),
+      law_(law),
+      overheads_(boxes_.structures()) {
+  tbb::parallel_for(std::uint32_t{0}, boxes_.structures(), [&](std::uint32_t s) {
+    overheads_[s] = overhead_of(boxes_.bottom(boxes_.whole(s)), budget_, *code_);
+  });
 }
 
 Member BoundedLattice::price(const Box& single) const {
   return price_member(boxes_.bottom(single), budget_, *code_, law_);
 }
 
-Fit BoundedLattice::speed_bound(const Box& box) const {
+bool BoundedLattice::limits_rows(const Box& box, const Footprint& bottom) const {
+  if (budget_.plan == PlanChoice::layer_by_layer) return false;
+  return budget_.plan == PlanChoice::least_ram ||
+         whole_ram_lower_bound(bottom, overhead(box)) > budget_.ram_bytes;
+}
+
+Fit BoundedLattice::graph_bound(const Box& box, const Footprint& bottom) const {
   Fit fit;
-  if (!limits_speed()) return fit;
-  std::optional<Speed> speed;
-  if (law_ != nullptr) speed = estimate_speed(lower(boxes_.bottom(box).build()), *law_);
-  hold_speed(fit, speed, budget_);
+  const bool by_rows = limits_rows(box, bottom);
+  if (!by_rows && !limits_speed()) return fit;
+  const Graph lowered = lower(boxes_.bottom(box).build());
+  if (by_rows) fit.hold(Resource::ram, row_ram_lower_bound(lowered, overhead(box)), budget_.ram_bytes);
+  hold_time(fit, lowered);
   return fit;
+}
+
+bool BoundedLattice::graph_rules_out(const Box& box, const Footprint& bottom) const {
+  const bool by_rows = limits_rows(box, bottom);
+  if (!by_rows && !limits_speed()) return false;
+  const Graph lowered = lower(boxes_.bottom(box).build());
+  Fit fit;
+  hold_time(fit, lowered);
+  return !fit.fits() || (by_rows && !rows_may_fit(lowered, overhead(box), budget_.ram_bytes));
+}
+
+void BoundedLattice::hold_time(Fit& fit, const Graph& lowered) const {
+  std::optional<Speed> speed;
+  if (limits_speed() && law_ != nullptr) speed = estimate_speed(lowered, *law_);
+  hold_speed(fit, speed, budget_);
 }
 
 std::vector<Member> BoundedLattice::price_all(const std::vector<Box>& singles) const {
@@ -46,9 +70,9 @@ Corners corners_of(const BoxedLattice& boxes, const Box& box) {
 
 std::pair<Corners, Corners> split(const BoxedLattice& boxes, const Corners& whole) {
   const auto [cheaper, dearer] = BoxedLattice::split(whole.box);
-  return {{cheaper, whole.bottom, cheaper.single() ? whole.bottom : boxes.top(cheaper).footprint(),
-           whole.in_time},
-          {dearer, dearer.single() ? whole.top : boxes.bottom(dearer).footprint(), whole.top}};
+  return {
+      {cheaper, whole.bottom, cheaper.single() ? whole.bottom : boxes.top(cheaper).footprint(), whole.passed},
+      {dearer, dearer.single() ? whole.top : boxes.bottom(dearer).footprint(), whole.top}};
 }
 
 // Of equally large ones a box is opened before a member is yielded, and members come in the lattice's order.
@@ -89,12 +113,12 @@ std::optional<Descent::Candidate> Descent::next() {
       dispensed_ += corners.box.members();
       continue;
     }
-    // The law takes a graph to be built and is asked late, once for each bottom corner.
-    if (!corners.in_time && !bounded_.speed_bound(corners.box).fits()) {
+    // What takes a graph to be built is asked late, once for each bottom corner.
+    if (!corners.passed && bounded_.graph_rules_out(corners.box, corners.bottom)) {
       ruled_out_ += corners.box.members();
       continue;
     }
-    corners.in_time = true;
+    corners.passed = true;
     if (corners.box.single()) {
       ++yielded_;
       return Candidate{corners.box, corners.bottom};

@@ -14,7 +14,8 @@ namespace mcufit {
 // A lattice's boxes held against a budget by the closed forms of their corners.
 class BoundedLattice {
  public:
-  // Prices the smallest member of every structure, for its overhead.
+  // Prices the smallest member of every structure, for its overhead. Where the budget allows plans by rows,
+  // what changes rows is enumerated (BoxedLattice), so that the bottom corner's rows are every member's.
   // `law` may be null where the budget limits neither latency nor energy. Both are kept by reference.
   BoundedLattice(Lattice lattice, const Budget& budget, const CodeSizesForTarget& code,
                  const TargetLaw* law = nullptr);
@@ -25,13 +26,15 @@ class BoundedLattice {
   const Overhead& overhead(const Box& box) const { return overheads_[box.structure]; }
   // Of every member of a box with this bottom corner, at least.
   Fit bound(const Box& box, const Footprint& bottom) const {
-    return mcufit::bound(bottom, overhead(box), budget_);
+    return mcufit::bound(bottom, boxes_.bottom(box).task.input, overhead(box), budget_);
   }
 
-  bool limits_speed() const { return budget_.latency_us || budget_.energy_uj; }
-  // The same for latency and energy, by the law's exact answer for the bottom corner: a lower bound, since a
-  // law is a sum over nodes of sizes that do not fall within the box, none with a coefficient below zero.
-  Fit speed_bound(const Box& box) const;
+  // The same by what takes the bottom corner's graph. Latency and energy: the law's exact answer for it, a
+  // lower bound, since a law is a sum over nodes of sizes that do not fall within the box, none with a
+  // coefficient below zero. RAM of plans by rows, where no member can run layer by layer.
+  Fit graph_bound(const Box& box, const Footprint& bottom) const;
+  // Whether that exceeds the budget, which takes less to find out.
+  bool graph_rules_out(const Box& box, const Footprint& bottom) const;
 
   Member price(const Box& single) const;
   // In the given order, on all cores.
@@ -42,6 +45,10 @@ class BoundedLattice {
   Budget budget_;
   const CodeSizesForTarget* code_;
   const TargetLaw* law_;
+  bool limits_speed() const { return budget_.latency_us || budget_.energy_uj; }
+  bool limits_rows(const Box& box, const Footprint& bottom) const;
+  void hold_time(Fit& fit, const Graph& lowered) const;
+
   std::vector<Overhead> overheads_;
 };
 
@@ -49,7 +56,7 @@ class BoundedLattice {
 struct Corners {
   Box box;
   Footprint bottom, top;
-  bool in_time = false;  // the bottom corner is known to be within the limits of latency and energy
+  bool passed = false;  // the bottom corner's graph_bound() is known to be within the budget
 };
 Corners corners_of(const BoxedLattice& boxes, const Box& box);
 // The halves, with two closed forms evaluated: each has one corner of the whole.

@@ -51,7 +51,7 @@ Front find_front(const BoundedLattice& bounded) {
   Staircase met;
   Descent descent(bounded, [&](const Corners& c) {
     const Overhead& overhead = bounded.overhead(c.box);
-    return met.covers(flash_lower_bound(c.bottom, overhead), ram_lower_bound(c.bottom, overhead));
+    return met.covers(flash_lower_bound(c.bottom, overhead), whole_ram_lower_bound(c.bottom, overhead));
   });
   Front front;
   std::vector<Member> found;

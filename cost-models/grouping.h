@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "blocks/graph.h"
@@ -40,8 +41,13 @@ struct GroupingSearch {
 std::vector<Grouping> pareto_groupings(const RowGraph& graph, const GroupingSearch& search);
 
 // The least bytes that any grouping needs at once, to the row: rows from the call that writes them to the
-// last that reads them. No plan of any grouping needs less.
-std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed);
+// last that reads them. No plan of any grouping needs less; with `longest`, of any grouping whose groups have
+// at most so many nodes.
+std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed,
+                              std::optional<NodeId> longest = std::nullopt);
+
+// Whether that is at most `limit`, which takes less to find out.
+bool live_bytes_within(const RowGraph& graph, NodeId longest, std::int64_t limit);
 
 // The first node from which a group of at most `longest` nodes may run up to `last`; above `last` where none
 // may.

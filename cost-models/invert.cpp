@@ -9,6 +9,7 @@
 
 #include "blocks/foundation/error.h"
 #include "blocks/lower.h"
+#include "cost-models/price_plan.h"
 
 namespace mcufit {
 namespace {
@@ -31,11 +32,13 @@ void each_member(const Family& family, const Visit& visit) {
 Capacity capacity(const Member& m) { return capacity(m.footprint); }
 
 // A lower bound of what hold_against() will say: int8 weights are at least params less the folded batch-norm,
-// which has two numbers per channel where the deployed network stores nine bytes.
-Fit bound(const Footprint& f, const Budget& budget) {
+// which has two numbers per channel where the deployed network stores nine bytes; plans by rows hold the
+// input.
+Fit bound(const Footprint& f, const Shape& input, const Budget& budget) {
   Fit fit;
   fit.hold(Resource::flash, f.params, budget.flash_bytes);
-  fit.hold(Resource::ram, f.peak_activation_bytes, budget.ram_bytes);
+  const bool whole = budget.plan == PlanChoice::layer_by_layer;
+  fit.hold(Resource::ram, whole ? f.peak_activation_bytes : input.elements(), budget.ram_bytes);
   if (budget.macs) fit.hold(Resource::macs, f.macs, *budget.macs);
   if (budget.params) fit.hold(Resource::params, f.params, *budget.params);
   return fit;
@@ -45,6 +48,7 @@ struct Bounded {
   Architecture architecture;
   Footprint footprint;
   Fit fit;
+  bool exact = false;  // by its price; else by its closed form
 };
 
 // What a price depends on beside the architecture.
@@ -56,14 +60,18 @@ struct Pricing {
   Member price(const Architecture& a) const { return price_member(a, budget, code, law); }
 };
 
-// The member whose closed form exceeds the budget least, priced; nothing where no member can be built.
+// Of those already priced and of some whose closed form exceeds the budget less than they do the one that
+// exceeds it least; nothing where there is no member.
 std::optional<Member> find_nearest_miss(std::vector<Bounded> members, const Pricing& pricing) {
   constexpr std::size_t kMostPriced = 64;
   std::stable_sort(members.begin(), members.end(),
                    [](const auto& a, const auto& b) { return a.fit.use < b.fit.use; });
   std::optional<Member> nearest;
-  for (std::size_t i = 0; i < std::min(kMostPriced, members.size()); ++i) {
-    Member member = pricing.price(members[i].architecture);
+  std::size_t priced = 0;
+  for (const Bounded& bounded : members) {
+    if (nearest && bounded.fit.use >= nearest->fit.use) break;
+    if (!bounded.exact && ++priced > kMostPriced) continue;
+    Member member = pricing.price(bounded.architecture);
     if (!nearest || member.fit.use < nearest->fit.use) nearest = std::move(member);
   }
   return nearest;
@@ -162,7 +170,7 @@ Member price_member(const Architecture& architecture, const Budget& budget, cons
   Member member;
   member.architecture = architecture;
   member.footprint = architecture.footprint();
-  member.cost = price(lower(architecture.build()), code, law);
+  member.cost = price_candidate(lower(architecture.build()), code, budget, law);
   member.fit = hold_against(member.footprint, member.cost, budget);
   return member;
 }
@@ -177,7 +185,7 @@ Inversion invert(const Family& family, const Task& task, const Budget& budget, c
     ++answer.lattice_members;
     const Architecture architecture{&family, h, task};
     const Footprint footprint = family.footprint(h, task);
-    const Bounded b{architecture, footprint, bound(footprint, budget)};
+    const Bounded b{architecture, footprint, bound(footprint, task.input, budget)};
     (b.fit.fits() ? passing : too_large).push_back(b);
   });
   std::vector<std::optional<Member>> priced(passing.size());
@@ -188,7 +196,7 @@ Inversion invert(const Family& family, const Task& task, const Budget& budget, c
     if (priced[i]->fit.fits()) {
       answer.fitting.push_back(std::move(*priced[i]));
     } else {
-      misses.push_back({passing[i].architecture, passing[i].footprint, priced[i]->fit});
+      misses.push_back({passing[i].architecture, passing[i].footprint, priced[i]->fit, true});
     }
   }
   answer.priced_members = static_cast<std::int64_t>(passing.size());

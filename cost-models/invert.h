@@ -61,14 +61,15 @@ struct Inversion {
   std::optional<Member> nearest_miss;  // when nothing fits: the member that exceeds the budget least
 };
 
-// Every member of the family's lattice is first held against the budget by its closed form, whose params,
-// MACs and activation peak are lower bounds of its flash, MACs and RAM; those that pass are built, lowered,
-// planned and priced exactly.
+// Every member of the family's lattice is first held against the budget by its closed form, whose params and
+// MACs are lower bounds of its flash and MACs, as its activation peak is of a layer-by-layer plan's RAM and
+// its input of any plan's; those that pass are built, lowered, planned and priced exactly.
 // `law` may be null where the budget limits neither latency nor energy.
 Inversion invert(const Family& family, const Task& task, const Budget& budget, const CodeSizesForTarget& code,
                  const TargetLaw* law = nullptr);
 
-// A member priced exactly. Throws Error(input) when the architecture is too small for its strides.
+// A member priced exactly, with the plan that price_candidate() gives it. Throws Error(input) when the
+// architecture is too small for its strides.
 Member price_member(const Architecture& architecture, const Budget& budget, const CodeSizesForTarget& code,
                     const TargetLaw* law = nullptr);
 

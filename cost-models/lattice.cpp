@@ -51,18 +51,19 @@ std::int64_t Box::members() const {
   return members;
 }
 
-BoxedLattice::BoxedLattice(Lattice lattice) : lattice_(std::move(lattice)) {
+BoxedLattice::BoxedLattice(Lattice lattice, RowAxes row_axes) : lattice_(std::move(lattice)) {
   const auto parameters = lattice_.family->parameters();
   std::vector<std::size_t> enumerated;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const std::size_t count = lattice_.values[i].size();
-    if (count > 1 && parameters[i].trend != Trend::enumerated) {
+    const bool apart = parameters[i].moves_rows && row_axes == RowAxes::enumerated;
+    if (count > 1 && parameters[i].trend != Trend::enumerated && !apart) {
       add_axis(i, count, parameters[i].trend == Trend::falling);
     } else {
       enumerated.push_back(i);
     }
   }
-  if (lattice_.inputs.size() > 1 && all_square(lattice_.inputs)) {
+  if (lattice_.inputs.size() > 1 && all_square(lattice_.inputs) && row_axes == RowAxes::kept) {
     add_axis(parameters.size(), lattice_.inputs.size(), false);
   } else {
     enumerated.push_back(parameters.size());

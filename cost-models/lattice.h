@@ -36,13 +36,17 @@ struct Box {
   auto operator<=>(const Box&) const = default;  // NOLINT(modernize-use-nullptr): false
 };
 
+// Whether what changes a network's rows (the input, knobs with `moves_rows`) is an axis, or enumerated; then
+// all members of a structure have the same nodes, inputs, rows and heights of windows.
+enum class RowAxes { kept, enumerated };
+
 // A lattice seen as boxes. Positions on an axis ascend in cost, whether the knob's trend is rising or
 // falling; the side of square inputs is an axis too. So by Family's contract no member of a box has a smaller
 // closed form, or fewer nodes, than its bottom corner, and none a larger closed form than its top corner.
 class BoxedLattice {
  public:
   // Throws Error(internal) when the family has more than kMostAxes axes.
-  explicit BoxedLattice(Lattice lattice);
+  explicit BoxedLattice(Lattice lattice, RowAxes row_axes = RowAxes::kept);
 
   const Lattice& lattice() const { return lattice_; }
   std::uint32_t structures() const { return static_cast<std::uint32_t>(bases_.size()); }

@@ -158,12 +158,23 @@ bool streams_input(const MemoryPlan& plan) {
 
 bool has_row_steps(const MemoryPlan& plan) { return longest_row_step(plan) > 0; }
 
+namespace {
+
+std::int64_t row_table(std::int64_t calls, std::int64_t needs) {
+  return (calls + 1) * MCUFIT_ROW_CALL_BYTES + std::max<std::int64_t>(needs, 1) * MCUFIT_ROW_NEED_BYTES;
+}
+
+}  // namespace
+
 std::int64_t row_table_bytes(const Graph& lowered, const MemoryPlan& plan) {
   if (!has_row_steps(plan)) return 0;
   std::int64_t needs = 0;
   for (const Step& step : plan.steps) needs += step.by_rows ? inputs_inside(lowered, step) : 0;
-  const std::int64_t calls = std::ssize(called_nodes(lowered, plan)) + 1;  // an end
-  return calls * MCUFIT_ROW_CALL_BYTES + std::max<std::int64_t>(needs, 1) * MCUFIT_ROW_NEED_BYTES;
+  return row_table(std::ssize(called_nodes(lowered, plan)), needs);
+}
+
+std::int64_t least_row_table_bytes(const Graph& lowered) {
+  return row_table(std::ssize(called_nodes(lowered)), 0);
 }
 
 std::int64_t longest_row_step(const MemoryPlan& plan) {

@@ -67,6 +67,9 @@ bool has_row_steps(const MemoryPlan& plan);
 // The constants by which a package's groups run; 0 without groups. They count as step bytes.
 std::int64_t row_table_bytes(const Graph& lowered, const MemoryPlan& plan);
 
+// Of any plan with groups, at least.
+std::int64_t least_row_table_bytes(const Graph& lowered);
+
 // The calls of the longest step that runs by rows; 0 without one.
 std::int64_t longest_row_step(const MemoryPlan& plan);
 

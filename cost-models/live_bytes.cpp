@@ -115,12 +115,12 @@ struct Candidate {
   bool exact;
 };
 
-std::vector<Candidate> candidates(const RowGraph& graph, bool input_streamed,
+std::vector<Candidate> candidates(const RowGraph& graph, bool input_streamed, NodeId longest,
                                   const std::vector<std::int64_t>& cuts) {
   std::vector<Candidate> all;
   for (NodeId last = 0; last < graph.size(); ++last) {
     const std::int64_t after = cuts[static_cast<std::size_t>(last) + 1];
-    const NodeId first = std::min(earliest_first(graph, last, graph.size(), input_streamed), last);
+    const NodeId first = std::min(earliest_first(graph, last, longest, input_streamed), last);
     for (NodeId from = first; from <= last; ++from) {
       const std::int64_t before = cuts[static_cast<std::size_t>(from)];
       const bool exact = graph.reshapes(last);
@@ -132,9 +132,9 @@ std::vector<Candidate> candidates(const RowGraph& graph, bool input_streamed,
 
 }  // namespace
 
-std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed) {
+std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed, std::optional<NodeId> longest) {
   const std::vector<std::int64_t> cuts = bytes_at_cuts(graph, 1);
-  std::vector<Candidate> steps = candidates(graph, input_streamed, cuts);
+  std::vector<Candidate> steps = candidates(graph, input_streamed, longest.value_or(graph.size()), cuts);
   const auto n = static_cast<std::size_t>(graph.size());
   while (true) {
     std::vector<std::int64_t> least(n + 1, std::numeric_limits<std::int64_t>::max());
@@ -159,6 +159,35 @@ std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed) {
     }
     if (exact) return least[n];
   }
+}
+
+// Goes from cut to cut by steps that need no more, short ones first, until one path is through.
+bool live_bytes_within(const RowGraph& graph, NodeId longest, std::int64_t limit) {
+  const std::vector<std::int64_t> cuts = bytes_at_cuts(graph, 1);
+  const NodeId size = graph.size();
+  std::vector<bool> reached(cuts.size());
+  struct Cut {
+    NodeId first;  // the node behind it
+    NodeId last;   // of the next step to try
+  };
+  std::vector<Cut> path{{0, 0}};
+  while (!path.empty()) {
+    Cut& cut = path.back();
+    if (cut.first == size) return true;
+    if (cut.last == size || cut.last >= cut.first + longest) {
+      path.pop_back();
+      continue;
+    }
+    const NodeId first = cut.first, last = cut.last++;
+    const auto after = static_cast<std::size_t>(last) + 1;
+    const std::int64_t at_cut = cuts[static_cast<std::size_t>(first)];
+    if (reached[after] || std::max(at_cut, cuts[after]) > limit) continue;
+    if (first < last && earliest_first(graph, last, longest, false) > first) continue;
+    if (!graph.reshapes(last) && LiveRows(graph, first, last).most(at_cut) > limit) continue;
+    reached[after] = true;
+    path.push_back({last + 1, last + 1});
+  }
+  return false;
 }
 
 }  // namespace mcufit

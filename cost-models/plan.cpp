@@ -235,6 +235,13 @@ std::string picture(const MemoryPlan& plan, const Graph& lowered) {
   return aligned_table(rows);
 }
 
+std::string describe(const MemoryPlan& plan) {
+  const auto groups =
+      std::count_if(plan.steps.begin(), plan.steps.end(), [](const Step& step) { return step.by_rows; });
+  if (groups == 0) return "layer by layer";
+  return fmt::format("{} group{} by rows", groups, groups == 1 ? "" : "s");
+}
+
 nlohmann::json to_json(const MemoryPlan& plan) {
   nlohmann::json placements = nlohmann::json::array();
   for (const Placement& p : plan.placements) {
@@ -254,6 +261,7 @@ nlohmann::json to_json(const MemoryPlan& plan) {
   for (const Step& step : plan.steps) steps.push_back({{"nodes", step.nodes}, {"by_rows", step.by_rows}});
   return {{"arena_bytes", plan.arena_bytes},
           {"lower_bound_bytes", plan.lower_bound_bytes},
+          {"runs", describe(plan)},
           {"steps", std::move(steps)},
           {"placements", std::move(placements)}};
 }

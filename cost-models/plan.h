@@ -62,7 +62,8 @@ enum class PlanMode {
 
 struct PlanOptions {
   PlanMode mode = PlanMode::best;
-  // With a limit: of the plans that fit it one with the fewest calls. Without, or if none fits: the smallest.
+  // With a limit: of the plans that fit it one with the fewest calls (in the quick mode, of the few that it
+  // tries). Without, or if none fits: the smallest.
   std::optional<std::int64_t> ram_limit = {};
   bool input_streamed = false;  // the sender may deliver the input row by row when it is asked for
 };
@@ -71,6 +72,9 @@ struct PlanOptions {
 // mode is least_live_bytes(), that of the quick mode the most bytes that one step of its own grouping needs.
 // The plan is verified.
 MemoryPlan plan(const Graph& lowered, const PlanOptions& options);
+
+// The nodes of a group in the quick mode, at most: an inverted residual and its neighbours.
+inline constexpr NodeId kQuickGroup = 8;
 
 // A plan and what it costs: no other of its front has as few arena bytes and as few calls.
 struct FrontPoint {
@@ -93,6 +97,9 @@ bool in_place(const MemoryPlan& plan, const Graph& lowered, NodeId id, NodeId in
 
 // Bytes of the tensors that are needed while step `step` runs; one that is written over counts once.
 std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, std::int32_t step);
+
+// "layer by layer", or "3 groups by rows": how a network runs.
+std::string describe(const MemoryPlan& plan);
 
 // The arena over time, a line per step: live bytes, a bar, and the tensors.
 std::string picture(const MemoryPlan& plan, const Graph& lowered);

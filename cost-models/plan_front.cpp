@@ -12,8 +12,7 @@ namespace {
 
 constexpr int kAttempts = 30;       // changed placements of each grouping of a front
 constexpr int kMostAttempts = 300;  // of the smallest one
-constexpr NodeId kQuickGroup =
-    8;  // nodes of a group in the quick mode: an inverted residual and its neighbours
+constexpr int kQuickAttempts = 3;   // groupings that the quick mode places to meet a limit
 
 std::int64_t calls_of(const RowGraph& graph, const MemoryPlan& plan) {
   std::int64_t calls = 0;
@@ -44,11 +43,21 @@ FrontPoint point(const Graph& lowered, const RowGraph& graph, MemoryPlan plan) {
 
 MemoryPlan quick_plan(const Graph& lowered, const RowGraph& graph, const PlanOptions& options) {
   MemoryPlan layers = plan(lowered);
+  if (options.ram_limit && layers.arena_bytes <= *options.ram_limit) return layers;
   const std::vector<Grouping> groupings = pareto_groupings(graph, {.input_streamed = options.input_streamed,
                                                                    .longest = kQuickGroup,
                                                                    .limit = layers.arena_bytes,
                                                                    .narrow_ends = true});
   if (groupings.empty()) return layers;
+  if (options.ram_limit) {
+    auto fitting = std::find_if(groupings.rbegin(), groupings.rend(), [&](const Grouping& grouping) {
+      return grouping.bytes <= *options.ram_limit;
+    });
+    for (int i = 0; i < kQuickAttempts && fitting != groupings.rend(); ++i, ++fitting) {
+      MemoryPlan grouped = place_groups(graph, *fitting, 0, fitting->bytes);
+      if (grouped.arena_bytes <= *options.ram_limit) return grouped;
+    }
+  }
   MemoryPlan grouped = place_groups(graph, groupings.front(), 0, groupings.front().bytes);
   return grouped.arena_bytes < layers.arena_bytes ? grouped : layers;
 }
@@ -56,7 +65,9 @@ MemoryPlan quick_plan(const Graph& lowered, const RowGraph& graph, const PlanOpt
 // The plan of each grouping that is worth it, and layer by layer.
 std::vector<MemoryPlan> all_plans(const Graph& lowered, const RowGraph& graph, const PlanOptions& options,
                                   std::int64_t bound) {
-  std::vector<MemoryPlan> plans{plan(lowered), quick_plan(lowered, graph, options)};
+  std::vector<MemoryPlan> plans{
+      plan(lowered),
+      quick_plan(lowered, graph, {.mode = PlanMode::quick, .input_streamed = options.input_streamed})};
   int attempts = kMostAttempts;  // for the smallest
   for (const Grouping& grouping : pareto_groupings(graph, {.input_streamed = options.input_streamed,
                                                           .longest = graph.size(),

@@ -152,7 +152,8 @@ nlohmann::json to_json(const Cost& cost) {
                       {"data_bss_bytes", cost.ram.data_bss_bytes},
                       {"stack_bytes", cost.ram.stack_bytes},
                       {"ram_bytes", cost.ram.total()},
-                      {"ram_lower_bound_bytes", cost.plan.lower_bound_bytes}};
+                      {"ram_lower_bound_bytes", cost.plan.lower_bound_bytes},
+                      {"plan_runs", describe(cost.plan)}};
   if (cost.speed) put_speed(j, *cost.speed);
   return j;
 }

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cost-models/plan_choice.h"
+
 namespace mcufit {
 
 class ObjectReader;
@@ -86,6 +88,7 @@ struct Budget {
   std::optional<std::int64_t> params;
   std::optional<double> latency_us = {};
   std::optional<double> energy_uj = {};
+  PlanChoice plan = PlanChoice::fits;  // how a network may run to stay within ram_bytes
 };
 
 // Throws Error(config) when a limit exceeds what the target has.

@@ -48,7 +48,7 @@ std::vector<Subspace> rank_subspaces(const Lattice& lattice, const Budget& budge
     for (std::int32_t n = 0; n < options.samples; ++n) {
       const Architecture a{lattice.family, draw(*lattice.family, s.width, random), task};
       // What filters and activations alone exceed need not be planned.
-      if (!bound(a.footprint(), {}, budget).fits()) continue;
+      if (!bound(a.footprint(), s.input, {}, budget).fits()) continue;
       const Member m = price_member(a, budget, code, options.law);
       if (m.fit.fits()) s.macs.push_back(m.cost.macs);
     }

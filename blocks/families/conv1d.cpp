@@ -74,7 +74,9 @@ class Conv1d : public Family {
          true,
          {3, 5, 7, 9},
          Trend::rising,
-         {3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
+         {3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+         {},
+         true},
         {"stride", "time steps from one output to the next", 1, 4, 2, true, {2}},
         {"separable", "1: depthwise and pointwise from the second block on", 0, 1, 0, true, {0, 1}},
     }};

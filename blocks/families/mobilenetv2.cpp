@@ -117,7 +117,7 @@ std::vector<Parameter> global_parameters() {
        Trend::enumerated,
        {2, 3, 4, 5},
        {3, 4, 5}},
-      {"kernel", "depthwise kernel", 3, 7, 3, true, {3, 5}, Trend::rising, {3, 5, 7}, {3}},
+      {"kernel", "depthwise kernel", 3, 7, 3, true, {3, 5}, Trend::rising, {3, 5, 7}, {3}, true},
       {"stem_stride", "stride of the stem", 1, 2, 2, true, {1, 2}, Trend::enumerated, {}, {2}},
       {"divisor", "channels are multiples of this", 1, 16, 8, true, {8}},
   };

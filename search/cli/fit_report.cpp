@@ -73,7 +73,8 @@ std::string front_text(const Front& front) {
   Rows rows = header();
   for (const Member& m : front.members) rows.push_back(row("", m));
   return fmt::format(
-             "\n  non-dominated in capacity, flash and RAM: {} members; {} priced exactly, {} dominated by "
+             "\n  non-dominated in capacity, flash and RAM, layer by layer: {} members; {} priced exactly, "
+             "{} dominated by "
              "their "
              "bounds, {} over the budget by their bounds\n",
              with_separators(static_cast<std::int64_t>(front.members.size())), with_separators(front.priced),
@@ -101,8 +102,11 @@ std::string fit_text(const Certificate& c, const Budget& budget, bool explained)
   text += c.best.empty() ? miss_text(c, budget) : best_text(c, budget);
   if (explained) {
     text += trends(*c.family) + explain(c.proof, !c.best.empty());
-    if (!c.best.empty())
-      text += "\n" + ledger_table(c.best.front().cost.flash, c.best.front().cost.ram, nullptr);
+    if (!c.best.empty()) {
+      const Cost& cost = c.best.front().cost;
+      text += fmt::format("  the best one's plan: {}\n\n{}", describe(cost.plan),
+                          ledger_table(cost.flash, cost.ram, nullptr));
+    }
   }
   if (c.front) text += front_text(*c.front);
   return text;

@@ -70,6 +70,8 @@ Job read_job(ObjectReader& r) {
   job.target = r.string("target", "a target's name, or the path of a target file");
   r.optional_object("limits", "limits below the target's own",
                     [&](ObjectReader& limits) { job.limits = read_limits(limits); });
+  job.plan = *find_plan_choice(
+      r.choice("plan", plan_choice_names(), "memory plans of the candidates and packages", "fits"));
   r.object("data", "what to learn from", [&](ObjectReader& data) { read_data(data, job.data); });
   job.families = r.choices("families", names_of(families()), "block families to invert");
   r.object("search", "how candidates are tried", [&](ObjectReader& s) {
@@ -103,6 +105,7 @@ nlohmann::json to_json(const Job& job) {
   return {{"name", job.name},
           {"target", job.target},
           {"limits", to_json(job.limits)},
+          {"plan", to_string(job.plan)},
           {"data",
            {{"name", job.data.name},
             {"validation_samples", job.data.validation_samples},

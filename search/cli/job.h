@@ -26,6 +26,7 @@ struct Job {
   std::string name;
   std::string target;
   Limits limits;
+  PlanChoice plan = PlanChoice::fits;  // of candidates and packages
   DataOptions data;
   std::vector<std::string> families;
   std::string strategy;

@@ -7,6 +7,7 @@
 
 #include "blocks/foundation/text.h"
 #include "blocks/foundation/version.h"
+#include "cost-models/layout.h"
 #include "cost-models/plan.h"
 
 namespace mcufit {
@@ -153,6 +154,12 @@ std::string ledger_table(const FlashLedger& flash, const RamLedger& ram, const D
   return aligned_table(rows);
 }
 
+std::string ram_over_time(const MemoryPlan& plan, const Graph& lowered) {
+  return fmt::format("RAM over time ({}; arena {} bytes, no {} needs less than {})\n{}", describe(plan),
+                     with_separators(plan.arena_bytes), has_row_steps(plan) ? "plan" : "layer-by-layer plan",
+                     with_separators(plan.lower_bound_bytes), picture(plan, lowered));
+}
+
 std::string report_text(const SearchResult& result) {
   const Candidate& w = result.winner();
   const Cost& cost = result.deployed.cost;
@@ -166,9 +173,7 @@ std::string report_text(const SearchResult& result) {
   text += device_text(result) + "\n";
   text += rewrite_table(result.deployed.rewritten) + "\n";
   text += ledger_table(cost.flash, cost.ram, result.device ? &*result.device : nullptr);
-  text += fmt::format("\nRAM over time (arena {} bytes, no layer-by-layer plan needs less than {})\n{}",
-                      with_separators(cost.plan.arena_bytes), with_separators(cost.plan.lower_bound_bytes),
-                      picture(cost.plan, result.deployed.graph().graph));
+  text += "\n" + ram_over_time(cost.plan, result.deployed.graph().graph);
   text += fmt::format("\npackage  {}\nreport   {}\nstudy    {}\n", result.package.string(),
                       (result.folder / "report.json").string(), (result.folder / "study.sqlite").string());
   return text;

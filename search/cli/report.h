@@ -19,6 +19,9 @@ nlohmann::json report_json(const SearchResult& result);
 // Device, verdict, instructions and stack, in two lines.
 std::string describe(const DeviceReport& report);
 
+// The plan's kind, its arena beside its bound, and its picture().
+std::string ram_over_time(const MemoryPlan& plan, const Graph& lowered);
+
 // Predicted bytes, owner by owner; beside the linker's where a device report has them.
 std::string ledger_table(const FlashLedger& flash, const RamLedger& ram, const DeviceReport* device);
 

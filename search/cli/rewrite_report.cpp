@@ -6,12 +6,14 @@
 #include <nlohmann/json.hpp>
 
 #include "blocks/foundation/text.h"
+#include "cost-models/price_plan.h"
 
 namespace mcufit {
 
-Deployed deploy(const QuantizedGraph& graph, const CodeSizesForTarget& code, const RewriteOptions& options) {
+Deployed deploy(const QuantizedGraph& graph, const CodeSizesForTarget& code, const Budget& budget,
+                const RewriteOptions& options) {
   Deployed deployed{.rewritten = rewrite(graph, options), .cost = {}};
-  deployed.cost = price(deployed.graph().graph, code);
+  deployed.cost = price_package(deployed.graph().graph, code, budget);
   return deployed;
 }
 

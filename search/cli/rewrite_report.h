@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cost-models/price.h"
+#include "cost-models/target.h"
 #include "exporters/rewrite.h"
 
 namespace mcufit {
@@ -16,7 +17,7 @@ struct Deployed {
 
   const QuantizedGraph& graph() const { return rewritten.graph; }
 };
-Deployed deploy(const QuantizedGraph& graph, const CodeSizesForTarget& code,
+Deployed deploy(const QuantizedGraph& graph, const CodeSizesForTarget& code, const Budget& budget,
                 const RewriteOptions& options = {});
 
 // What the passes that found something removed and saved, one line each; one line where none did.

@@ -295,7 +295,7 @@ void measure_others(SearchResult& result, const Samples& test, const Samples& ra
   const CodeSizesForTarget code = load_code_sizes(result.target);
   for (Candidate& c : result.candidates) {
     if ((!c.pareto && !c.test_accuracy_int8) || c.winner) continue;
-    const Deployed deployed = deploy(quantized_of(result, c, ranges), code);
+    const Deployed deployed = deploy(quantized_of(result, c, ranges), code, result.budget);
     const std::vector<TestVector> vectors = test_vectors(deployed.graph(), test, 1);
     const fs::path folder = trial_folder(result.folder, c.trial);
     write_package(folder / "package", deployed.graph(), deployed.cost,
@@ -317,6 +317,7 @@ SearchResult run_search(const Job& job, const RunOptions& options, Progress& pro
   result.folder = options.folder;
   result.target = load_target(job.target);
   result.budget = derive(result.target, job.limits);
+  result.budget.plan = job.plan;
   const Dataset& data = dataset(job.data.name);
   result.data_sha256 = data.sha256(job.data.folder);
   const Task task{data.shape(), static_cast<std::int32_t>(data.classes().size())};
@@ -333,7 +334,7 @@ SearchResult run_search(const Job& job, const RunOptions& options, Progress& pro
   test_finalists(result, test, ranges, progress);
 
   const QuantizedGraph winner = quantized_of(result, result.winner(), ranges);
-  result.deployed = deploy(winner, load_code_sizes(result.target));
+  result.deployed = deploy(winner, load_code_sizes(result.target), result.budget);
   // Of the network before its rewrites, so that the device's bytes judge these too.
   const std::vector<TestVector> vectors = test_vectors(winner, test, job.device_samples);
   package_winner(result, vectors);

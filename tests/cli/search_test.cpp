@@ -188,5 +188,40 @@ TEST_F(Search, PackagesAreValidatedAgainAndChangesFound) {
   EXPECT_THAT(mismatch.out, HasSubstr("DIFFERS from the interpreter first in sample 4, byte 9"));
 }
 
+// A RAM limit that no member meets layer by layer: what wins runs by rows, and has the interpreter's bytes on
+// the emulated core.
+TEST(SearchByRows, MeetsALimitThatNoLayerByLayerMemberMeets) {
+  if (!missing_for_search().empty()) GTEST_SKIP() << missing_for_search();
+  if (!missing_for_device().empty()) GTEST_SKIP() << missing_for_device();
+  Folder folder;
+  json job = tiny_job();
+  job["name"] = "rows";
+  job["limits"]["ram_bytes"] = 5000;
+  job["search"]["rungs"] = {{{"trials", 2}, {"epochs", 1}, {"samples", 200}}};
+  job["plan"] = "layer-by-layer";
+  folder.write("whole.json", job.dump());
+  EXPECT_EQ(mcufit({"search", "whole.json"}, folder.path()).exit_code, 10);
+  job["plan"] = "fits";
+  folder.write("job.json", job.dump());
+  const Finished f = mcufit({"search", "job.json"}, folder.path());
+  ASSERT_EQ(f.exit_code, 0) << f.err;
+  EXPECT_THAT(f.out, HasSubstr("by rows; arena "));
+  const json r = json::parse(read_file(folder.path() / "runs/rows/report.json"));
+  EXPECT_EQ(r.at("job").at("plan"), "fits");
+  EXPECT_TRUE(r.at("device").at("first_mismatch").is_null());
+  const json& cost = r.at("deployed").at("cost");
+  EXPECT_LE(cost.at("ram_bytes"), 5000);
+  EXPECT_LE(cost.at("ram_bytes"), r.at("winner").at("ram_bytes"));
+  EXPECT_EQ(cost.at("arena_bytes"), r.at("device").at("linked").at("arena_bytes"));
+  EXPECT_EQ(cost.at("data_bss_bytes"), r.at("device").at("linked").at("data_bss_bytes"));
+  for (const json& candidate : r.at("candidates"))
+    EXPECT_THAT(candidate.at("plan_runs").get<std::string>(), HasSubstr("by rows"));
+  job["plan"] = "quick";
+  folder.write("wrong.json", job.dump());
+  const Finished wrong = mcufit({"search", "wrong.json"}, folder.path());
+  EXPECT_EQ(wrong.exit_code, 3);
+  EXPECT_THAT(wrong.err, HasSubstr("layer-by-layer"));
+}
+
 }  // namespace
 }  // namespace mcufit::testing

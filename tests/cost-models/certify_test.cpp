@@ -5,11 +5,15 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/random.h"
+#include "blocks/lower.h"
 #include "cost-models/bound.h"
 #include "cost-models/descent.h"
+#include "cost-models/layout.h"
+#include "cost-models/row_schedule.h"
 #include "tests/random_seed.h"
 
 namespace mcufit {
@@ -81,6 +85,7 @@ Budget draw_budget(const std::vector<Member>& all, Random& random) {
                 .ram_bytes = one().cost.ram.total() / part,
                 .macs = {},
                 .params = {}};
+  budget.plan = static_cast<PlanChoice>(random.below(plan_choice_names().size()));
   if (random.below(2) == 0) budget.macs = std::max<std::int64_t>(1, one().footprint.macs / part);
   if (random.below(2) == 0) budget.params = one().footprint.params;
   if (random.below(3) == 0) budget.latency_us = *one().cost.speed->latency_us;
@@ -169,18 +174,19 @@ TEST_P(Certify, EqualsEnumeration) {
   Random random(testing::seed());
   const TargetLaw law = draw_law(random);
   for (std::size_t kind = 0; kind < 3; ++kind) {
-    const Lattice lattice = draw_lattice(*GetParam(), inputs_of(*GetParam(), kind), 200, random);
+    const Lattice lattice = draw_lattice(*GetParam(), inputs_of(*GetParam(), kind), 150, random);
     const std::vector<Member> priced =
         enumerate(lattice, {.flash_bytes = 1 << 30, .ram_bytes = 1 << 30, .macs = {}, .params = {}}, law);
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < 4; ++i) {
       const Budget budget = draw_budget(priced, random);
-      std::vector<Member> all = priced;
-      for (Member& m : all) m.fit = hold_against(m.footprint, m.cost, budget);
+      const std::vector<Member> all = enumerate(lattice, budget, law);
       const Certificate answer =
           certify(lattice, budget, code_sizes(), {.top = 1, .front = true, .law = &law});
       expect_equal(answer, all);
       if (answer.front) {
-        EXPECT_EQ(points(answer.front->members), points(enumerate_front(all)));
+        std::vector<Member> whole = priced;
+        for (Member& m : whole) m.fit = hold_against(m.footprint, m.cost, budget);
+        EXPECT_EQ(points(answer.front->members), points(enumerate_front(whole)));
       }
     }
   }
@@ -190,16 +196,19 @@ TEST_P(Certify, EqualsEnumeration) {
 TEST_P(Certify, BoundsAreBelowExactPrices) {
   MCUFIT_TRACE_SEED();
   Random random(testing::seed());
-  const Budget budget{.flash_bytes = 1 << 20, .ram_bytes = 1 << 18, .macs = 10'000'000, .params = 100'000};
-  for (std::size_t kind = 0; kind < 3; ++kind) {
-    const BoundedLattice bounded(draw_lattice(*GetParam(), inputs_of(*GetParam(), kind), 20'000, random),
+  Budget budget{.flash_bytes = 1 << 20, .ram_bytes = 1 << 18, .macs = 10'000'000, .params = 100'000};
+  for (std::size_t kind = 0; kind < 6; ++kind) {
+    budget.plan = static_cast<PlanChoice>(random.below(plan_choice_names().size()));
+    if (kind >= 3) budget.ram_bytes = 1 << random.between(10, 14);  // that few hold layer by layer
+    const BoundedLattice bounded(draw_lattice(*GetParam(), inputs_of(*GetParam(), kind % 3), 20'000, random),
                                  budget, code_sizes());
     const BoxedLattice& boxes = bounded.boxes();
-    for (int i = 0; i < 40; ++i) {
+    for (int i = 0; i < 20; ++i) {
       Box box = boxes.whole(static_cast<std::uint32_t>(random.below(boxes.structures())));
       std::vector<Fit> bounds;
       while (!box.single()) {
         bounds.push_back(bounded.bound(box, boxes.bottom(box).footprint()));
+        bounds.push_back(bounded.graph_bound(box, boxes.bottom(box).footprint()));
         const auto [cheaper, dearer] = BoxedLattice::split(box);
         box = random.below(2) == 0 ? cheaper : dearer;
       }
@@ -207,8 +216,56 @@ TEST_P(Certify, BoundsAreBelowExactPrices) {
       const Overhead& overhead = bounded.overhead(box);
       ASSERT_LE(flash_lower_bound(member.footprint, overhead), member.cost.flash.total())
           << member.architecture;
-      ASSERT_LE(ram_lower_bound(member.footprint, overhead), member.cost.ram.total()) << member.architecture;
+      const std::int64_t ram = member.cost.ram.total();
+      if (!has_row_steps(member.cost.plan)) {
+        ASSERT_LE(whole_ram_lower_bound(member.footprint, overhead), ram) << member.architecture;
+      }
+      ASSERT_LE(input_ram_lower_bound(member.architecture.task.input, overhead), ram) << member.architecture;
+      const Graph lowered = lower(member.architecture.build());
+      const std::int64_t least = row_ram_lower_bound(lowered, overhead);
+      ASSERT_LE(least, ram) << member.architecture;
+      ASSERT_TRUE(rows_may_fit(lowered, overhead, least)) << member.architecture;
+      ASSERT_FALSE(rows_may_fit(lowered, overhead, least - 1)) << member.architecture;
       for (const Fit& fit : bounds) ASSERT_LE(fit.use, member.fit.use) << member.architecture;
+    }
+  }
+}
+
+// What the bound of plans by rows rests on: `smaller` has the rows of `larger`, and in none of them more
+// bytes.
+void expect_same_rows(const RowGraph& smaller, const RowGraph& larger) {
+  ASSERT_EQ(smaller.size(), larger.size());
+  for (NodeId id = 0; id < smaller.size(); ++id) {
+    ASSERT_EQ(smaller.height(id), larger.height(id)) << "node " << id;
+    ASSERT_LE(smaller.row_bytes(id), larger.row_bytes(id)) << "node " << id;
+    ASSERT_EQ(smaller.reshapes(id), larger.reshapes(id)) << "node " << id;
+    ASSERT_EQ(smaller.inputs(id).size(), larger.inputs(id).size()) << "node " << id;
+    for (std::size_t i = 0; i < smaller.inputs(id).size(); ++i) {
+      const RowGraph::Edge &a = smaller.inputs(id)[i], &b = larger.inputs(id)[i];
+      ASSERT_EQ(a.node, b.node) << "node " << id;
+      ASSERT_EQ(std::tie(a.window.stride, a.window.first, a.window.span, a.window.sources),
+                std::tie(b.window.stride, b.window.first, b.window.span, b.window.sources))
+          << "node " << id;
+    }
+  }
+}
+
+TEST_P(Certify, ABottomCornerHasEveryMembersRows) {
+  MCUFIT_TRACE_SEED();
+  Random random(testing::seed());
+  for (std::size_t kind = 0; kind < 3; ++kind) {
+    const BoxedLattice boxes(draw_lattice(*GetParam(), inputs_of(*GetParam(), kind), 20'000, random),
+                             RowAxes::enumerated);
+    for (int i = 0; i < 40; ++i) {
+      Box box = boxes.whole(static_cast<std::uint32_t>(random.below(boxes.structures())));
+      const RowGraph bottom(lower(boxes.bottom(box).build()));
+      while (!box.single()) {
+        const auto [cheaper, dearer] = BoxedLattice::split(box);
+        box = random.below(2) == 0 ? cheaper : dearer;
+      }
+      SCOPED_TRACE(to_string(boxes.bottom(box)));
+      expect_same_rows(bottom, RowGraph(lower(boxes.bottom(box).build())));
+      if (HasFatalFailure()) return;
     }
   }
 }

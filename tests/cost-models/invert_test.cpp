@@ -39,10 +39,11 @@ TEST(Invert, EqualsExhaustiveEnumeration) {
   Random random(testing::seed());
   const Task task{{28, 28, 1}, 10};
   for (const Family* f : families()) {
-    const Budget budget{.flash_bytes = random.between(16 << 10, 64 << 10),
-                        .ram_bytes = random.between(4 << 10, 24 << 10),
-                        .macs = 1'500'000,
-                        .params = {}};
+    Budget budget{.flash_bytes = random.between(16 << 10, 64 << 10),
+                  .ram_bytes = random.between(4 << 10, 24 << 10),
+                  .macs = 1'500'000,
+                  .params = {}};
+    budget.plan = static_cast<PlanChoice>(random.below(plan_choice_names().size()));
     const Inversion answer = invert(*f, task, budget, code_sizes());
     const std::vector<Member> all = enumerate(*f, task, budget);
     EXPECT_EQ(answer.lattice_members, static_cast<std::int64_t>(all.size()));

@@ -14,9 +14,11 @@
 #include "blocks/lower.h"
 #include "cost-models/count.h"
 #include "cost-models/layout.h"
+#include "cost-models/price_plan.h"
 #include "search/cli/network_source.h"
 #include "search/cli/plan_choice.h"
 #include "search/cli/report.h"
+#include "search/cli/shortage_report.h"
 #include "search/cli/verb.h"
 
 namespace mcufit {
@@ -25,11 +27,18 @@ namespace {
 namespace po = boost::program_options;
 namespace fs = std::filesystem;
 
-// The deployed form of whatever was named. A trained run's folder stands for the package in it.
-Graph load_network(fs::path source) {
+// The deployed form of whatever was named, and where that is known the member of a family that it is.
+struct Network {
+  Graph graph;
+  std::optional<Architecture> architecture;
+};
+
+// A trained run's folder stands for the package in it.
+Network load_network(fs::path source) {
   if (fs::is_directory(source / "package")) source /= "package";
-  if (source.extension() != ".json") return load_quantized(source).graph;
-  return lower(read_config<Architecture>(JsonDocument::read(source), read_architecture).build());
+  if (source.extension() != ".json") return {load_quantized(source).graph, std::nullopt};
+  const auto architecture = read_config<Architecture>(JsonDocument::read(source), read_architecture);
+  return {lower(architecture.build()), architecture};
 }
 
 // One line of the table.
@@ -78,7 +87,7 @@ std::int64_t arena_without_input(const Graph& graph, const MemoryPlan& plan) {
     if (step <= plan.placement(0).last_step && !reads_over) live -= plan.placement(0).bytes;
     most = std::max(most, live);
   }
-  return most;
+  return std::min(most, plan.arena_bytes);  // where a step's input and output overlap, less is enough
 }
 
 std::vector<Layer> layers_of(const Graph& graph, const MemoryPlan& plan, const Law& law) {
@@ -201,7 +210,8 @@ class AnalyzeVerb : public Verb {
         "seconds from one inference to the next, asleep in between: battery life")(
         "battery", po::value<double>()->default_value(220), "its capacity in mAh")(
         "volts", po::value<double>()->default_value(3), "its voltage");
-    add_plan_options(options);
+    add_plan_option(options);
+    add_input_option(options);
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>& arguments) const override {
@@ -211,11 +221,16 @@ class AnalyzeVerb : public Verb {
                               "file (.json), a package or a run's folder; usage: mcufit {}",
                               usage()));
     const Target target = load_target(options["target"].as<std::string>());
-    const Budget budget = derive(target, {});
-    const Graph graph = load_network(arguments[0]);
+    Budget budget = derive(target, {});
+    budget.plan = plan_choice(options);
+    const Network network = load_network(arguments[0]);
+    const Graph& graph = network.graph;
     const Law law = find_law(target, graph);
-    const Cost cost = price_as_chosen(graph, target, read_plan_options(options), law.get());
-    const bool fits = cost.flash.total() <= budget.flash_bytes && cost.ram.total() <= budget.ram_bytes;
+    const CodeSizesForTarget code = load_code_sizes(target);
+    const Cost cost = takes_input_by_rows(options) ? price_package_fed_by_rows(graph, code, budget, law.get())
+                                                   : price_package(graph, code, budget, law.get());
+    const auto shortage =
+        report_shortage(graph, cost, budget, code, network.architecture ? &*network.architecture : nullptr);
     const auto layers = layers_of(graph, cost.plan, law);
     const auto cycle = duty_cycle(options);
     const auto duty = price_duty(cycle, cost, target);
@@ -224,7 +239,8 @@ class AnalyzeVerb : public Verb {
       document["source"] = arguments[0];
       document["target"] = to_json(target);
       document["budget"] = to_json(budget);
-      document["fits"] = fits;
+      document["fits"] = !shortage;
+      if (shortage) document["shortage"] = to_json(*shortage);
       document["layers"] = layer_json(layers, law.of_target ? law.of_target->law.counts : "");
       document["input_bytes"] = graph.input_shape().elements();
       document["input_streamed"] = streams_input(cost.plan);
@@ -238,15 +254,13 @@ class AnalyzeVerb : public Verb {
       }
       std::cout << document.dump(2) << "\n";
     } else {
-      std::cout << fmt::format("{}\n{}{}\nRAM over time (arena {} bytes, no {} needs less than {})\n{}\n{}",
-                               layer_table(layers, law), ledger_table(cost.flash, cost.ram, nullptr),
+      std::cout << fmt::format("{}\n{}{}\n{}\n{}", layer_table(layers, law),
+                               ledger_table(cost.flash, cost.ram, nullptr),
                                totals(graph, cost, law) + duty_text(cycle, duty, target),
-                               with_separators(cost.plan.arena_bytes),
-                               has_row_steps(cost.plan) ? "plan" : "layer-by-layer plan",
-                               with_separators(cost.plan.lower_bound_bytes), picture(cost.plan, graph),
-                               verdict(cost, budget, target));
+                               ram_over_time(cost.plan, graph), verdict(cost, budget, target));
+      if (shortage) std::cout << to_string(*shortage);
     }
-    return fits ? ExitCode::ok : ExitCode::constraint_not_met;
+    return shortage ? ExitCode::constraint_not_met : ExitCode::ok;
   }
 };
 

@@ -5,10 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "blocks/foundation/text.h"
+#include "blocks/lower.h"
 #include "cost-models/certify.h"
+#include "cost-models/price_plan.h"
 #include "search/cli/equations_report.h"
 #include "search/cli/fit_report.h"
+#include "search/cli/plan_choice.h"
 #include "search/cli/quantities.h"
+#include "search/cli/shortage_report.h"
 #include "search/cli/subspace_report.h"
 #include "search/cli/verb.h"
 
@@ -70,6 +74,15 @@ Place find_place(const po::variables_map& options) {
   return place;
 }
 
+// What keeps the nearest miss from the flash and RAM, where nothing fits.
+std::optional<ShortageReport> shortage_of_miss(const Certificate& answer, const Place& place) {
+  if (!answer.best.empty()) return std::nullopt;
+  const Architecture& miss = answer.nearest_miss->architecture;
+  const Graph lowered = lower(miss.build());
+  return report_shortage(lowered, price_package(lowered, place.code, place.budget), place.budget, place.code,
+                         &miss);
+}
+
 std::int32_t positive(const po::variables_map& options, const char* name, int least, int most) {
   const int value = options[name].as<int>();
   if (value >= least && value <= most) return value;
@@ -101,17 +114,20 @@ class FitVerb : public Verb {
         "classes", po::value<int>()->required(), "outputs of the classifier")(
         "family", po::value<std::string>()->default_value("all"), "one family, or all")(
         "top", po::value<int>()->default_value(5), "distinct networks shown per family")(
-        "front", po::bool_switch(), "the members that no other beats in capacity, flash and RAM")(
+        "front", po::bool_switch(),
+        "the members that, layer by layer, no other beats in capacity, flash and RAM")(
         "explain", po::bool_switch(), "how each member was decided, and the best one's ledger")(
         "equations", po::bool_switch(),
         "the PhiNets paper's equations and their inverse beside the exact figures")(
         "subspaces", po::value<int>()->implicit_value(1000),
         "rank resolution x width by the MACs of so many sampled networks that fit (TinyNAS's first stage)")(
         "seed", po::value<int>()->default_value(1), "of the samples");
+    add_plan_option(options);
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>&) const override {
-    const Place place = find_place(options);
+    Place place = find_place(options);
+    place.budget.plan = plan_choice(options);
     const Shape input = parse_shape(options["input"].as<std::string>());
     const std::vector<Shape> inputs = options.count("resolutions") > 0
                                           ? parse_resolutions(options["resolutions"].as<std::string>(), input)
@@ -119,8 +135,10 @@ class FitVerb : public Verb {
     const std::int32_t classes = positive(options, "classes", 2, 32767);
     const auto top = static_cast<std::size_t>(positive(options, "top", 1, 10'000));
     const std::string wanted = options["family"].as<std::string>();
-    nlohmann::json document = {
-        {"target", place.target}, {"budget", to_json(place.budget)}, {"families", nlohmann::json::array()}};
+    nlohmann::json document = {{"target", place.target},
+                               {"budget", to_json(place.budget)},
+                               {"plan", to_string(place.budget.plan)},
+                               {"families", nlohmann::json::array()}};
     std::string text = place.title + "\n";
     bool fits = false;
     for (const Family* f : wanted == "all" ? std::vector<const Family*>(families().begin(), families().end())
@@ -141,6 +159,10 @@ class FitVerb : public Verb {
       fits |= !answer.best.empty();
       document["families"].push_back(to_json(answer));
       text += fit_text(answer, place.budget, options["explain"].as<bool>());
+      if (const auto shortage = shortage_of_miss(answer, place)) {
+        document["families"].back()["shortage"] = to_json(*shortage);
+        text += to_string(*shortage);
+      }
       if (options["equations"].as<bool>() && f->name() == "phinet") {
         const EquationsReport report = compare_equations(answer, place.budget, place.code);
         document["families"].back()["equations"] = to_json(report);

@@ -12,6 +12,7 @@
 #include "blocks/foundation/random.h"
 #include "blocks/foundation/text.h"
 #include "cost-models/layout.h"
+#include "cost-models/price_plan.h"
 #include "exporters/c_emitter.h"
 #include "exporters/fast_interpreter.h"
 #include "exporters/test_vectors.h"
@@ -20,6 +21,7 @@
 #include "search/cli/plan_choice.h"
 #include "search/cli/report.h"
 #include "search/cli/rewrite_report.h"
+#include "search/cli/shortage_report.h"
 #include "search/cli/verb.h"
 
 namespace mcufit {
@@ -55,16 +57,17 @@ std::vector<TestVector> random_vectors(const QuantizedGraph& graph, std::size_t 
   return vectors;
 }
 
-void check_fit(const std::string& model, const Cost& cost, const Target& target) {
-  const Budget budget = derive(target, {});
-  const auto check = [&](const char* memory, std::int64_t needed, std::int64_t there) {
-    if (needed <= there) return;
-    throw Error(ExitCode::constraint_not_met,
-                fmt::format("{}: needs {} bytes of {}; accepted: the {} that {} leaves; try a larger target",
-                            model, with_separators(needed), memory, with_separators(there), target.name));
-  };
-  check("flash", cost.flash.total(), budget.flash_bytes);
-  check("RAM", cost.ram.total(), budget.ram_bytes);
+void check_fit(const std::string& model, const Graph& lowered, const Cost& cost, const Target& target,
+               const Budget& budget) {
+  const auto report = report_shortage(lowered, cost, budget, load_code_sizes(target), nullptr);
+  if (!report) return;
+  std::string ways = to_string(*report);
+  ways.pop_back();  // the message ends the line
+  const bool ram = report->shortage.binding == Resource::ram;
+  throw Error(ExitCode::constraint_not_met,
+              fmt::format("{}: needs {} bytes of {}; accepted: the {} that {} leaves; {}", model,
+                          with_separators(ram ? cost.ram.total() : cost.flash.total()), ram ? "RAM" : "flash",
+                          with_separators(ram ? budget.ram_bytes : budget.flash_bytes), target.name, ways));
 }
 
 std::string tensor_text(const Shape& shape, const Quantization& q) {
@@ -89,6 +92,7 @@ struct Imported {
                        streams_input(cost.plan) ? ", row by row" : "",
                        tensor_text(g.output_shape(), graph.nodes.back().output), remarks,
                        rewrite_table(rewrites) + "\n" + ledger_table(cost.flash, cost.ram, nullptr)) +
+           fmt::format("runs     {}\n", describe(cost.plan)) +
            fmt::format(
                "\npackage  {}\nvectors  {} ({} random inputs, seed {})\nnext     mcufit validate {}\n",
                package.string(), vectors.string(), vector_count, seed, package.string());
@@ -132,7 +136,8 @@ class ImportVerb : public Verb {
         "vectors", po::value<int>()->default_value(16), "random inputs with the interpreter's outputs")(
         "seed", po::value<std::uint64_t>()->default_value(1), "of the random inputs")(
         "no-rewrite", po::value<std::string>()->default_value("none"), rewrite_help().c_str());
-    add_plan_options(options);
+    add_plan_option(options);
+    add_input_option(options);
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>& arguments) const override {
@@ -161,8 +166,13 @@ class ImportVerb : public Verb {
     imported.notes = model.notes;
     imported.rewrites = rewrite(model.graph, skip_rewrites(options["no-rewrite"].as<std::string>()));
     imported.graph = imported.rewrites.graph;
-    imported.cost = price_as_chosen(imported.graph.graph, target, read_plan_options(options));
-    check_fit(arguments[0], imported.cost, target);
+    Budget budget = derive(target, {});
+    budget.plan = plan_choice(options);
+    const Graph& lowered = imported.graph.graph;
+    const CodeSizesForTarget code = load_code_sizes(target);
+    imported.cost = takes_input_by_rows(options) ? price_package_fed_by_rows(lowered, code, budget)
+                                                 : price_package(lowered, code, budget);
+    check_fit(arguments[0], lowered, imported.cost, target, budget);
     imported.package = folder(options, fs::path(imported.name) / "package");
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
     write(imported, target, random_vectors(model.graph, static_cast<std::size_t>(count), seed), provenance);

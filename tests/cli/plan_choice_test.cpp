@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "blocks/foundation/files.h"
+#include "tests/cli/program.h"
+
+// --plan of import, analyze and fit; and what is said where no plan fits.
+
+namespace mcufit::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+constexpr const char* kArchitecture =
+    R"({"family": "phinet", "input": [48, 48, 3], "classes": 2, "hyperparameters": {}})";
+
+class PlanChoice : public ::testing::Test {
+ protected:
+  PlanChoice() {
+    folder_.write("net.json", kArchitecture);
+    folder_.write("wide.json",
+                  R"({"family": "phinet", "input": [96, 96, 3], "classes": 2, "hyperparameters": {}})");
+    for (const char* model : {"small.tflite", "every_op.tflite"})
+      fs::copy(fs::path(MCUFIT_SOURCE_DIR) / "tests/fuzz/corpus/fuzz_tflite" / model, folder_.path() / model);
+  }
+
+  Finished run(const std::vector<std::string>& arguments) const { return mcufit(arguments, folder_.path()); }
+  json run_json(std::vector<std::string> arguments) const {
+    arguments.emplace_back("--json");
+    return json::parse(run(arguments).out);
+  }
+  Folder folder_;
+};
+
+TEST_F(PlanChoice, AnalyzeReportsLessRamByRows) {
+  const auto analyzed = [&](const char* target, const char* plan) {
+    return run_json({"analyze", "net.json", "--target", target, "--plan", plan});
+  };
+  const json whole = analyzed("nrf52840", "layer-by-layer"), least = analyzed("nrf52840", "least-ram");
+  EXPECT_LT(3 * least.at("ram_bytes").get<int>(), whole.at("ram_bytes").get<int>());
+  EXPECT_EQ(whole.at("macs"), least.at("macs"));
+  EXPECT_EQ(whole.at("plan_runs"), "layer by layer");
+  EXPECT_THAT(least.at("plan_runs").get<std::string>(), HasSubstr("by rows"));
+  // Where it fits, layer by layer; where only groups fit, those.
+  EXPECT_EQ(analyzed("nrf52840", "fits").at("plan"), whole.at("plan"));
+  EXPECT_FALSE(analyzed("microbit", "layer-by-layer").at("fits").get<bool>());
+  const json fits = analyzed("microbit", "fits");
+  EXPECT_TRUE(fits.at("fits").get<bool>());
+  EXPECT_FALSE(fits.contains("shortage"));
+  EXPECT_LE(fits.at("ram_bytes"), 16384);
+}
+
+TEST_F(PlanChoice, ImportTakesThePlan) {
+  const auto imported = [&](const char* plan) {
+    return run_json(
+        {"import", "every_op.tflite", "--output", std::string(plan) + "/package", "--plan", plan});
+  };
+  const json whole = imported("layer-by-layer"), least = imported("least-ram");
+  EXPECT_LT(least.at("cost").at("arena_bytes"), whole.at("cost").at("arena_bytes"));
+  EXPECT_EQ(imported("fits").at("cost"), whole.at("cost"));
+  if (!missing_for_device().empty()) GTEST_SKIP() << missing_for_device();
+  EXPECT_EQ(run({"validate", "least-ram/package"}).exit_code, 0);
+}
+
+TEST_F(PlanChoice, FitFindsLargerMembersByRows) {
+  const auto best = [&](const char* plan) {
+    return run_json({"fit", "--target", "microbit", "--input", "48x48x3", "--classes", "2", "--family",
+                     "mobilenetv1", "--top", "1", "--plan", plan})
+        .at("families")[0]
+        .at("fitting")[0];
+  };
+  const json whole = best("layer-by-layer"), rows = best("fits");
+  EXPECT_EQ(whole.at("plan_runs"), "layer by layer");
+  EXPECT_THAT(rows.at("plan_runs").get<std::string>(), HasSubstr("by rows"));
+  EXPECT_GT(rows.at("macs"), whole.at("macs"));
+  EXPECT_LE(rows.at("ram_bytes"), 16384);
+  EXPECT_EQ(best("least-ram").at("macs"), rows.at("macs"));
+  const Finished explained = run({"fit", "--target", "microbit", "--input", "48x48x3", "--classes", "2",
+                                  "--family", "mobilenetv1", "--explain"});
+  EXPECT_THAT(explained.out, HasSubstr("the best one's plan: "));
+}
+
+TEST_F(PlanChoice, OtherWordsAreRefused) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"import", "small.tflite"},
+        {"analyze", "net.json", "--target", "nrf52840"},
+        {"fit", "--target", "nrf52840", "--input", "32x32x3", "--classes", "2"}}) {
+    std::vector<std::string> with_plan = arguments;
+    with_plan.insert(with_plan.end(), {"--plan", "least-rom"});
+    const Finished f = run(with_plan);
+    EXPECT_EQ(f.exit_code, 2) << arguments[0];
+    EXPECT_THAT(f.err, HasSubstr("--plan: found 'least-rom'; accepted: fits, layer-by-layer, least-ram"));
+    EXPECT_THAT(f.err, HasSubstr("did you mean 'least-ram'?"));
+  }
+}
+
+TEST_F(PlanChoice, WhatIsTooLargeForAnyPlanIsToldTheWaysOut) {
+  const std::vector<std::string> analyze{"analyze", "wide.json", "--target", "microbit"};
+  const Finished f = run(analyze);
+  EXPECT_EQ(f.exit_code, 10);
+  EXPECT_THAT(f.out, HasSubstr("ram binds: "));
+  const json shortage = run_json(analyze).at("shortage");
+  EXPECT_EQ(shortage.at("binding"), "ram");
+  EXPECT_GT(shortage.at("missing_bytes"), 0);
+  ASSERT_EQ(shortage.at("ways_out").size(), 3U);
+  // Each is what it says: the smaller input is analyzed again, on its own.
+  for (const json& way : shortage.at("ways_out")) {
+    EXPECT_EQ(way.at("fits").get<bool>(), way.at("ram_bytes").get<int>() <= 16384) << way;
+    const std::string change = way.at("change");
+    if (change.rfind("input ", 0) != 0 || change.find("instead") == std::string::npos) continue;
+    json smaller = json::parse(read_file(folder_.path() / "wide.json"));
+    const int side = std::stoi(change.substr(6));
+    smaller["input"] = {side, side, 3};
+    folder_.write("smaller.json", smaller.dump());
+    const json again = run_json({"analyze", "smaller.json", "--target", "microbit"});
+    EXPECT_EQ(again.at("ram_bytes"), way.at("ram_bytes"));
+    EXPECT_EQ(again.at("flash_bytes"), way.at("flash_bytes"));
+    EXPECT_TRUE(again.at("fits").get<bool>());
+  }
+}
+
+TEST_F(PlanChoice, AForeignModelIsToldALargerTarget) {
+  folder_.write("tiny.json", R"({"name": "tiny", "board": "none", "core": "cortex-m4", "features": [],
+      "clock_hz": 1000000, "flash_bytes": 65536, "ram_bytes": 2300, "active_power": null,
+      "sleep_power": null, "source": "made up"})");
+  const Finished f = run({"import", "small.tflite", "--target", "tiny.json"});
+  EXPECT_EQ(f.exit_code, 10) << f.err;
+  EXPECT_THAT(f.err, HasSubstr("bytes are missing"));
+  EXPECT_THAT(f.err, HasSubstr("input delivered row by row"));
+  EXPECT_THAT(f.err, HasSubstr("  target "));
+}
+
+TEST_F(PlanChoice, FitNamesTheWaysOutOfTheNearestMiss) {
+  const Finished f = run({"fit", "--target", "nrf52840", "--limits", "ram=2KB", "--input", "32x32x1",
+                          "--classes", "2", "--family", "mobilenetv1"});
+  EXPECT_EQ(f.exit_code, 10);
+  EXPECT_THAT(f.out, HasSubstr("ways out, each alone:"));
+  EXPECT_THAT(f.out, HasSubstr("instead of 32x32x1"));
+}
+
+}  // namespace
+}  // namespace mcufit::testing
