@@ -281,7 +281,7 @@ TEST_P(EmulatedKernels, EqualThePortableOnes) {
   ASSERT_EQ(results.size(), at);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cores, EmulatedKernels, ::testing::Values("cortex-m55", "cortex-m0"));
+INSTANTIATE_TEST_SUITE_P(Cores, EmulatedKernels, ::testing::Values("cortex-m55", "cortex-m4", "cortex-m0"));
 
 }  // namespace
 }  // namespace mcufit::testing
