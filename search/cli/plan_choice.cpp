@@ -61,7 +61,7 @@ Cost chosen(const Graph& lowered, const Target& target, const PlanChoice& choice
 
 std::string accepted(const po::variables_map& options, const char* option,
                      const std::vector<std::string>& choices) {
-  const std::string found = options[option].as<std::string>();
+  std::string found = options[option].as<std::string>();
   if (std::find(choices.begin(), choices.end(), found) != choices.end()) return found;
   throw Error(ExitCode::usage, fmt::format("--{}: found '{}'; accepted: {}{}", option, found, join(choices),
                                            did_you_mean(found, choices)));
@@ -79,8 +79,8 @@ void add_plan_options(po::options_description& options) {
 }
 
 PlanChoice read_plan_options(const po::variables_map& options) {
-  const PlanChoice choice{accepted(options, "plan", kChoices),
-                          accepted(options, "input", {"whole", "rows"}) == "rows"};
+  PlanChoice choice{accepted(options, "plan", kChoices),
+                    accepted(options, "input", {"whole", "rows"}) == "rows"};
   if (!choice.input_streamed || choice.plan != "layer-by-layer") return choice;
   throw Error(
       ExitCode::usage,
