@@ -48,6 +48,7 @@ void take_findings(const fs::path& file, DeviceReport& report) {
           "counts other samples than were sent");
   report.instructions_per_inference = value("instructions_most");
   report.instructions_least = value("instructions_least");
+  report.instructions_most_per_row = value("instructions_most_per_row");
   report.stack_bytes = value("stack_bytes");
   report.arena_touched_bytes = value("arena_touched_bytes");
   require(value("arena_unstable_bytes") == 0, ExitCode::validation_mismatch,
@@ -163,6 +164,7 @@ json to_json(const DeviceReport& r) {
           {"first_mismatch", std::move(mismatch)},
           {"instructions_per_inference", r.instructions_per_inference},
           {"instructions_least", r.instructions_least},
+          {"instructions_most_per_row", r.instructions_most_per_row},
           {"stack_bytes", r.stack_bytes},
           {"stack_bound_bytes", r.stack_bound_bytes},
           {"arena_touched_bytes", r.arena_touched_bytes},

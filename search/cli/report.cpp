@@ -119,12 +119,16 @@ std::string describe(const DeviceReport& d) {
                         d.first_mismatch->found) +
                 (d.first_mismatch->layer ? layer_text(*d.first_mismatch->layer) : "")
           : "every byte equal to the integer interpreter's";
+  const std::string per_row =
+      d.instructions_most_per_row == 0
+          ? ""
+          : fmt::format(", at most {} from row to row", with_separators(d.instructions_most_per_row));
   const std::string counted =
       d.counts.empty()
           ? ""
-          : fmt::format("  {} to {} {} per inference; stack: {} bytes used, bound {}\n",
+          : fmt::format("  {} to {} {} per inference{}; stack: {} bytes used, bound {}\n",
                         with_separators(d.instructions_least), with_separators(d.instructions_per_inference),
-                        d.counts, d.stack_bytes, d.stack_bound_bytes);
+                        d.counts, per_row, d.stack_bytes, d.stack_bound_bytes);
   return fmt::format("{}: {} samples, {}\n", d.device, d.samples, verdict) + counted;
 }
 

@@ -219,6 +219,7 @@ TEST_F(DeviceRun, TheFirstDifferingLayerOfAGroupIsNamed) {
     EXPECT_EQ(layer.expected, right[static_cast<std::size_t>(layer.index.value())]);
     EXPECT_NE(layer.expected, layer.found);
 
+    if (input == InputUse::whole) continue;
     const auto by_checksum = run_it("again", "cortex-m4").first_mismatch->layer;
     ASSERT_TRUE(by_checksum.has_value());
     EXPECT_EQ(by_checksum->step.node, id);

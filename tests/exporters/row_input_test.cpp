@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "blocks/family.h"
 #include "blocks/foundation/files.h"
@@ -140,12 +141,12 @@ constexpr const char* kSelfTest =
     "int main(void) {\n  printf(\"%d %d\\n\", net_selftest(), net_selftest_call());\n  return 0;\n}\n";
 
 TEST_F(RowInput, RandomNetsPassTheirSelfTests) {
-  for (int i = 0; i < 4 && !HasFailure(); ++i) {
+  for (int i = 0; i < 3 && !HasFailure(); ++i) {
     SCOPED_TRACE(case_name(test_seed(), i));
     Random random(test_seed(), {static_cast<std::uint64_t>(i)});
     const QuantizedGraph graph = random_net(random, 10);
     const MemoryPlan plan =
-        packed_plan(random, graph.graph, 8, i % 4 == 0 ? InputUse::whole : InputUse::streamed);
+        packed_plan(random, graph.graph, 8, i == 0 ? InputUse::whole : InputUse::streamed);
     write(graph, plan, 2);
     EXPECT_EQ(run_on_host("main.c", kSelfTest), "0 -1\n");
   }
@@ -155,27 +156,22 @@ TEST_F(RowInput, RandomNetsPassTheirSelfTests) {
 TEST_F(RowInput, TheSelfTestNamesTheFirstCallThatDiffersInAGroup) {
   constexpr std::uint64_t kSeed = 5;
   const QuantizedGraph graph = sample_network(kSeed);
-  for (const InputUse input : {InputUse::whole, InputUse::streamed}) {
+  for (const auto& [input, id, call] :
+       {std::tuple{InputUse::whole, 2, 1}, std::tuple{InputUse::streamed, 4, 4}}) {  // the input is a call
     write(graph, longest_groups(graph.graph, input), 2);
-    const int calls_before = input == InputUse::streamed ? 1 : 0;
-    for (const NodeId id : {2, 4}) {
-      std::string text = read_file(package() / "net_steps.c");
-      const std::string right = text;
-      const std::size_t step = text.find(fmt::format("net_step{} = {{", id));
-      const std::size_t end = text.find(".output_max = ", step);
-      text.replace(end, text.find_first_of(",}", end) - end, ".output_max = -128");
-      std::ofstream(package() / "net_steps.c") << text;
-      auto manifest = nlohmann::json::parse(read_file(package() / "manifest.json"));
-      manifest["files"]["net_steps.c"] = {{"bytes", text.size()}, {"sha256", sha256(text)}};
-      write_file(package() / "manifest.json", manifest.dump());
-      EXPECT_THAT(run_on_host("main.c", kSelfTest),
-                  ::testing::EndsWith(fmt::format(" {}\n", id - 1 + calls_before)));
-      std::ofstream(package() / "net_steps.c") << right;
-    }
+    std::string text = read_file(package() / "net_steps.c");
+    const std::size_t step = text.find(fmt::format("net_step{} = {{", id));
+    const std::size_t end = text.find(".output_max = ", step);
+    text.replace(end, text.find_first_of(",}", end) - end, ".output_max = -128");
+    std::ofstream(package() / "net_steps.c") << text;
+    auto manifest = nlohmann::json::parse(read_file(package() / "manifest.json"));
+    manifest["files"]["net_steps.c"] = {{"bytes", text.size()}, {"sha256", sha256(text)}};
+    write_file(package() / "manifest.json", manifest.dump());
+    EXPECT_THAT(run_on_host("main.c", kSelfTest), ::testing::EndsWith(fmt::format(" {}\n", call)));
   }
 }
 
-// Every byte, the ledger but for the code, whose table is of zeros here, and the bytes of the arena.
+// Every byte, the ledger and the bytes of the arena.
 void expect_validates(const QuantizedGraph& graph, const MemoryPlan& plan, const fs::path& folder) {
   const auto vectors = sample_vectors(graph, 2, seed());
   Target target = sample_target("cortex-m4", true);
@@ -190,6 +186,8 @@ void expect_validates(const QuantizedGraph& graph, const MemoryPlan& plan, const
   EXPECT_EQ(report.linked.data_bss_bytes, cost.ram.data_bss_bytes);
   EXPECT_EQ(report.arena_touched_bytes, covered_bytes(plan, graph.graph));
   EXPECT_LE(report.stack_bytes, report.stack_bound_bytes);
+  EXPECT_EQ(report.instructions_most_per_row > 0, streams_input(plan));
+  EXPECT_LT(report.instructions_most_per_row, report.instructions_per_inference);
   EXPECT_EQ(report.linked.flash.step_bytes, cost.flash.step_bytes);
   EXPECT_LE(report.linked.flash.model_bytes(), cost.flash.model_bytes());
   if (code.sizes.compiler != report.compiler) return;  // the table is another compiler's

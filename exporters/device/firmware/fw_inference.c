@@ -9,15 +9,19 @@
 /* Nobody asks for its answer here; a function around it would count as the model's stack. */
 #define FEED_ROW ((void (*)(void))MODEL_FEED_ROW)
 
-uint32_t counted_inference(const int8_t *sample) {
-  uint32_t instructions = counted_call(MODEL_START, memory_stack_top());
+inference_count counted_inference(const int8_t *sample) {
+  inference_count count = {0, 0};
   int8_t *row;
+  count.instructions = counted_call(MODEL_START, memory_stack_top());
   while ((row = MODEL_NEXT_INPUT_ROW()) != 0) {
     const int8_t *end = sample + MODEL_ROW_BYTES;
+    uint32_t fed;
     while (sample != end) *row++ = *sample++;
-    instructions += counted_call(FEED_ROW, memory_stack_top());
+    fed = counted_call(FEED_ROW, memory_stack_top());
+    count.instructions += fed;
+    if (fed > count.most_per_row) count.most_per_row = fed;
   }
-  return instructions;
+  return count;
 }
 
 static uint32_t output_hash(void) {
@@ -33,11 +37,13 @@ uint32_t other_entry_differs(const int8_t *sample) {
   return output_hash() != fed;
 }
 #else
-uint32_t counted_inference(const int8_t *sample) {
+inference_count counted_inference(const int8_t *sample) {
+  inference_count count = {0, 0};
   int8_t *input = MODEL_INPUT();
   uint32_t i;
   for (i = 0; i < MODEL_INPUT_BYTES; ++i) input[i] = sample[i];
-  return counted_call(MODEL_INVOKE, memory_stack_top());
+  count.instructions = counted_call(MODEL_INVOKE, memory_stack_top());
+  return count;
 }
 
 uint32_t other_entry_differs(const int8_t *sample) {

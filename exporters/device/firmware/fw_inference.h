@@ -6,8 +6,12 @@
 
 #include <stdint.h>
 
-/* Returns the instructions. */
-uint32_t counted_inference(const int8_t *sample);
+/* Instructions of the whole, and the most from one row to the next; 0 where the input is whole. */
+typedef struct {
+  uint32_t instructions, most_per_row;
+} inference_count;
+
+inference_count counted_inference(const int8_t *sample);
 
 /* Runs the sample of the last inference through the model's other entry, where it has one: the same sample
    whole, from memory. Returns whether the output is another one. */
