@@ -23,30 +23,24 @@ GroupTiles::GroupTiles(const RowGraph& graph, NodeId first, NodeId last,
                        const std::vector<std::int32_t>& cuts)
     : graph_(graph),
       first_(first),
-      last_(last),
       tiles_(static_cast<std::int32_t>(cuts.size()) + 1),
-      made_(static_cast<std::size_t>((last - first + 1) * tiles_)) {
-  const auto made = [&](NodeId id, std::int32_t tile) -> ColumnRange& {
-    return made_[static_cast<std::size_t>((id - first_) * tiles_ + tile)];
-  };
+      made_(at(last + 1, 0)),
+      width_(static_cast<std::size_t>(last - first) + 1) {
+  const auto made = [&](NodeId id, std::int32_t tile) -> ColumnRange& { return made_[at(id, tile)]; };
   for (std::int32_t tile = 0; tile < tiles_; ++tile) {
     const auto at = static_cast<std::size_t>(tile);
     made(last, tile) = {tile == 0 ? 0 : cuts[at - 1], tile + 1 == tiles_ ? graph.width(last) : cuts[at]};
     for (NodeId id = last; id >= first; --id) {
       if (made(id, tile).width() <= 0) continue;
+      std::int32_t& widest = width_[static_cast<std::size_t>(id - first)];
+      widest = std::max(widest, made(id, tile).width());
       for (const RowGraph::Edge& input : graph.inputs(id)) {
         if (input.node < first) continue;
         made(input.node, tile) = hull(made(input.node, tile), input.columns.columns(made(id, tile)));
       }
     }
   }
-}
-
-std::int32_t GroupTiles::width(NodeId id) const {
-  if (id == last_) return graph_.width(id);
-  std::int32_t widest = 0;
-  for (std::int32_t tile = 0; tile < tiles_; ++tile) widest = std::max(widest, made(id, tile).width());
-  return widest;
+  width_.back() = graph.width(last);
 }
 
 std::int64_t GroupTiles::macs(NodeId id) const {

@@ -21,9 +21,7 @@ class GroupTiles {
   std::int32_t tiles() const { return tiles_; }
 
   // Columns that a tile makes of node `id`.
-  const ColumnRange& made(NodeId id, std::int32_t tile) const {
-    return made_[static_cast<std::size_t>((id - first_) * tiles_ + tile)];
-  }
+  const ColumnRange& made(NodeId id, std::int32_t tile) const { return made_[at(id, tile)]; }
 
   // Columns of its input `edge` that node `id` reads in a tile.
   ColumnRange read(NodeId id, const RowGraph::Edge& edge, std::int32_t tile) const {
@@ -31,7 +29,7 @@ class GroupTiles {
   }
 
   // Columns of the line buffer of node `id`: those of the widest tile; of the last node the tensor's.
-  std::int32_t width(NodeId id) const;
+  std::int32_t width(NodeId id) const { return width_[static_cast<std::size_t>(id - first_)]; }
   std::int64_t row_bytes(NodeId id) const { return width(id) * graph_.pixel_bytes(id); }
 
   // MACs of one node over all tiles, and how many of these its whole output, made once, would not cost; below
@@ -40,10 +38,16 @@ class GroupTiles {
   std::int64_t extra_macs(NodeId id) const { return macs(id) - graph_.width(id) * graph_.column_macs(id); }
 
  private:
+  std::size_t at(NodeId id, std::int32_t tile) const {
+    return static_cast<std::size_t>(id - first_) * static_cast<std::size_t>(tiles_) +
+           static_cast<std::size_t>(tile);
+  }
+
   const RowGraph& graph_;
-  NodeId first_, last_;
+  NodeId first_;
   std::int32_t tiles_;
   std::vector<ColumnRange> made_;  // by node, then by tile
+  std::vector<std::int32_t> width_;
 };
 
 // True when nodes [first, last] may run in these tiles: a group of at least two nodes that all make columns

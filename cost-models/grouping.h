@@ -15,14 +15,16 @@ struct GroupRange {
   NodeId first = 0;
   NodeId last = 0;
   bool by_rows = false;
+  std::vector<std::int32_t> tile_cuts = {};  // as those of a Step
   bool operator==(const GroupRange&) const = default;
 };
 
 // A way to cut the node order into steps, with what it asks for before anything is placed.
 struct Grouping {
   std::vector<GroupRange> groups;
-  std::int64_t bytes = 0;  // most bytes that one step needs, line buffers and overlap counted, gaps not
-  std::int64_t calls = 0;  // of kernels; delivered input rows count
+  std::int64_t bytes = 0;       // most bytes that one step needs, line buffers and overlap counted, gaps not
+  std::int64_t calls = 0;       // of kernels; delivered input rows count
+  std::int64_t extra_macs = 0;  // that tiles make again
 };
 
 // Every grouping of which no other needs as few bytes and as few calls, fewest bytes first: shortest paths
@@ -32,9 +34,18 @@ struct Grouping {
 std::vector<Grouping> pareto_groupings(const RowGraph& graph, bool input_streamed, NodeId longest,
                                        std::int64_t limit);
 
+// The same with groups in tiles among them, of at most so many MACs more than once: none needs as few bytes,
+// calls and MACs as another.
+struct TilingLimits {
+  std::int64_t bytes = 0;
+  std::int64_t extra_macs = 0;
+};
+std::vector<Grouping> pareto_tilings(const RowGraph& graph, bool input_streamed, const TilingLimits& limits);
+
 // The least bytes that any grouping needs at once, to the row: rows from the call that writes them to the
-// last that reads them. No plan of any grouping needs less.
-std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed);
+// last that reads them. No plan of any grouping needs less. With `tiles` none in tiles does either: of a
+// group that may run in tiles then only what it reads and its output count, where that is less.
+std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed, bool tiles = false);
 
 // The first node from which a group of at most `longest` nodes may run up to `last`; above `last` where none
 // may.
