@@ -85,7 +85,7 @@ std::int64_t input_ram_lower_bound(const Shape& input, const Overhead& overhead)
 }
 
 std::int64_t row_ram_lower_bound(const Graph& lowered, const Overhead& overhead) {
-  return least_live_bytes(RowGraph(lowered), false, kQuickGroup) + overhead.ram_bytes;
+  return least_live_bytes(RowGraph(lowered), {.longest = kQuickGroup}) + overhead.ram_bytes;
 }
 
 bool rows_may_fit(const Graph& lowered, const Overhead& overhead, std::int64_t ram_bytes) {

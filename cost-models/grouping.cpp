@@ -2,6 +2,12 @@
 #include "cost-models/grouping.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "cost-models/group_tiles.h"
 
 namespace mcufit {
 namespace {
@@ -15,25 +21,44 @@ struct StepNeed {
   std::int64_t made = 0;   // bytes of its outputs, line buffers and sums
   std::int64_t saved = 0;  // bytes in which the output overlaps a dying input
   std::int64_t calls = 0;
+  std::int64_t extra_macs = 0;
 };
 
-// The needs of all groups that end at one node, from one schedule: that of a group is the part of the longest
-// group's schedule that concerns its nodes, since demand runs from the end to the front.
+// The rows of the longest group that ends at a node. The schedule of a shorter one is the part of it that
+// concerns its nodes, since demand runs from the end to the front.
+struct RowsOfGroups {
+  RowsOfGroups(const RowGraph& graph, NodeId first_node, NodeId last_node)
+      : first(first_node),
+        last(last_node),
+        schedule(row_schedule(graph, first, last)),
+        rings(ring_rows(graph, first, last, schedule)) {}
+
+  NodeId first, last;
+  std::vector<RowCall> schedule;
+  std::vector<std::int32_t> rings;
+};
+
+// The needs of all groups that end at one node; with `tiles`, which begin at the first of them and may be
+// null, of those groups in tiles.
 class NeedsOfGroups {
  public:
-  NeedsOfGroups(const RowGraph& graph, NodeId first, NodeId last)
-      : graph_(graph), first_(first), last_(last), needs_(static_cast<std::size_t>(last - first) + 1) {
-    const std::vector<RowCall> schedule = row_schedule(graph, first, last);
-    const std::vector<std::int32_t> rings = ring_rows(graph, first, last, schedule);
+  NeedsOfGroups(const RowGraph& graph, const RowsOfGroups& rows, const GroupTiles* tiles)
+      : graph_(graph),
+        first_(rows.first),
+        last_(rows.last),
+        tiles_(tiles),
+        needs_(static_cast<std::size_t>(last_ - first_) + 1) {
+    const std::int64_t runs = tiles != nullptr ? tiles->tiles() : 1;
     StepNeed sum;
-    for (NodeId id = last; id >= first; --id) {
-      if (!passing(id, rings)) sum.made += align(rings[index(id)] * graph.row_bytes(id));
-      sum.made += graph.sum_bytes(id, first);
-      sum.calls += graph.calls(id, first);
+    for (NodeId id = last_; id >= first_; --id) {
+      if (!passing(id, rows.rings)) sum.made += align(rows.rings[index(id)] * row_bytes(id));
+      sum.made += graph.sum_bytes(id, first_);
+      sum.calls += graph.calls(id, first_) * runs;
+      if (tiles != nullptr) sum.extra_macs += tiles->extra_macs(id);
       needs_[index(id)] = sum;
     }
-    add_passing_rows(schedule, rings);
-    overlaps(schedule);
+    add_passing_rows(rows.schedule, rows.rings);
+    if (tiles == nullptr) overlaps(rows.schedule);  // the last tile still reads each row of an input
   }
 
   const StepNeed& from(NodeId id) const { return needs_[index(id)]; }
@@ -47,6 +72,10 @@ class NeedsOfGroups {
   };
 
   std::size_t index(NodeId id) const { return static_cast<std::size_t>(id - first_); }
+
+  std::int64_t row_bytes(NodeId id) const {
+    return tiles_ != nullptr ? tiles_->row_bytes(id) : graph_.row_bytes(id);
+  }
 
   // True for a buffer of one row, which others may use when the row is consumed.
   bool passing(NodeId id, const std::vector<std::int32_t>& rings) const {
@@ -64,7 +93,7 @@ class NeedsOfGroups {
         there.insert(std::upper_bound(there.begin(), there.end(), call.node), call.node);
         std::int64_t sum = 0;
         for (auto id = there.rbegin(); id != there.rend(); ++id) {
-          sum += align(graph_.row_bytes(*id));
+          sum += align(row_bytes(*id));
           most[index(*id)] = std::max(most[index(*id)], sum);
         }
       }
@@ -119,6 +148,7 @@ class NeedsOfGroups {
 
   const RowGraph& graph_;
   NodeId first_, last_;
+  const GroupTiles* tiles_;
   std::vector<StepNeed> needs_;
 };
 
@@ -138,14 +168,32 @@ StepNeed need_of_whole(const RowGraph& graph, NodeId id) {
 struct Label {
   std::int64_t bytes = 0;
   std::int64_t calls = 0;
+  std::int64_t extra_macs = 0;
   GroupRange group;
   std::size_t before = 0;  // label of the cut before the group
 };
 
+// Calls and MACs of labels met so far, those that no other one undercuts in both.
+class Undercut {
+ public:
+  bool covers(const Label& label) const {
+    const auto above = extra_of_.upper_bound(label.calls);
+    return above != extra_of_.begin() && std::prev(above)->second <= label.extra_macs;
+  }
+
+  void add(const Label& label) {
+    auto at = extra_of_.insert_or_assign(label.calls, label.extra_macs).first;
+    for (++at; at != extra_of_.end() && at->second >= label.extra_macs;) at = extra_of_.erase(at);
+  }
+
+ private:
+  std::map<std::int64_t, std::int64_t> extra_of_;  // MACs fall as calls rise
+};
+
 class Paths {
  public:
-  Paths(const RowGraph& graph, std::int64_t limit)
-      : limit_(limit),
+  Paths(const RowGraph& graph, const TilingLimits& limits)
+      : limits_(limits),
         cuts_(bytes_at_cuts(graph, kTensorAlignment)),
         labels_(static_cast<std::size_t>(graph.size()) + 1) {
     labels_[0].push_back({});
@@ -153,11 +201,14 @@ class Paths {
 
   void extend(const GroupRange& group, const StepNeed& need) {
     const std::int64_t bytes = cuts_[static_cast<std::size_t>(group.first)] + need.made - need.saved;
-    if (bytes > limit_) return;
+    if (bytes > limits_.bytes) return;
     const std::vector<Label>& before = labels_[static_cast<std::size_t>(group.first)];
     std::vector<Label>& after = labels_[static_cast<std::size_t>(group.last) + 1];
-    for (std::size_t i = 0; i < before.size(); ++i)
-      after.push_back({std::max(before[i].bytes, bytes), before[i].calls + need.calls, group, i});
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      const std::int64_t extra = before[i].extra_macs + need.extra_macs;
+      if (extra > limits_.extra_macs) continue;
+      after.push_back({std::max(before[i].bytes, bytes), before[i].calls + need.calls, extra, group, i});
+    }
   }
 
   // Bytes that must lie in the arena before node `id` runs.
@@ -167,11 +218,15 @@ class Paths {
   void thin(NodeId last) {
     std::vector<Label>& labels = labels_[static_cast<std::size_t>(last) + 1];
     std::sort(labels.begin(), labels.end(), [](const Label& a, const Label& b) {
-      return a.bytes != b.bytes ? a.bytes < b.bytes : a.calls < b.calls;
+      return std::tuple(a.bytes, a.calls, a.extra_macs) < std::tuple(b.bytes, b.calls, b.extra_macs);
     });
     std::size_t kept = 0;
-    for (const Label& label : labels) {
-      if (kept == 0 || label.calls < labels[kept - 1].calls) labels[kept++] = label;
+    Undercut undercut;
+    for (Label& label : labels) {
+      if (undercut.covers(label)) continue;
+      undercut.add(label);
+      if (&label != &labels[kept]) labels[kept] = std::move(label);
+      ++kept;
     }
     labels.resize(kept);
   }
@@ -179,7 +234,7 @@ class Paths {
   std::vector<Grouping> groupings() const {
     std::vector<Grouping> all;
     for (const Label& end : labels_.back()) {
-      Grouping grouping{{}, end.bytes, end.calls};
+      Grouping grouping{{}, end.bytes, end.calls, end.extra_macs};
       const Label* label = &end;
       while (true) {
         grouping.groups.push_back(label->group);
@@ -193,7 +248,7 @@ class Paths {
   }
 
  private:
-  std::int64_t limit_;
+  TilingLimits limits_;
   std::vector<std::int64_t> cuts_;
   std::vector<std::vector<Label>> labels_;  // behind so many nodes
 };
@@ -230,8 +285,74 @@ std::vector<std::int64_t> bytes_at_cuts(const RowGraph& graph, std::int64_t alig
   return cuts;
 }
 
+namespace {
+
+// The groups that end at node `last` and begin at nodes [first, upto], but those in tiles.
+void extend_to(NodeId last, const RowGraph& graph, NodeId first, NodeId upto, Paths& paths) {
+  if (last == 0 || first > upto) return;
+  const NeedsOfGroups needs(graph, RowsOfGroups(graph, first, last), nullptr);
+  for (NodeId from = first; from <= upto; ++from) {
+    // Alone, or first of its group, an average is no running sum; its group without it is as good.
+    const bool sums = graph.sums(from, 0) && graph.sums(from, first);
+    if (!sums) paths.extend({from, last, true}, needs.from(from));
+  }
+}
+
+// The groups in tiles that end at a node, while more tiles need fewer bytes.
+class Tilings {
+ public:
+  Tilings(const RowGraph& graph, NodeId first, NodeId last, const TilingLimits& limits)
+      : graph_(graph),
+        last_(last),
+        limits_(limits),
+        rows_(graph, affordable(first), last),
+        least_(static_cast<std::size_t>(last - rows_.first) + 1, limits.bytes + 1) {}
+
+  void extend(Paths& paths) {
+    const std::int32_t most = std::min(kMostTiles, graph_.width(last_));
+    for (std::int32_t count = 2; count <= most && rows_.first < last_; ++count) extend(paths, count);
+  }
+
+ private:
+  static constexpr std::int32_t kMostTiles = 12;
+
+  // Where the longest group in two tiles begins that costs no more MACs than allowed.
+  NodeId affordable(NodeId first) const {
+    if (graph_.width(last_) < 2) return last_;
+    first = earliest_tiled(graph_, last_, first);
+    const GroupTiles tiles(graph_, first, last_, even_cuts(graph_.width(last_), 2));
+    std::int64_t extra = 0;
+    for (NodeId id = last_; id >= first; --id) {
+      extra += tiles.extra_macs(id);
+      if (extra > limits_.extra_macs) return std::min(id + 1, last_);
+    }
+    return first;
+  }
+
+  void extend(Paths& paths, std::int32_t count) {
+    const std::vector<std::int32_t> cuts = even_cuts(graph_.width(last_), count);
+    const GroupTiles tiles(graph_, rows_.first, last_, cuts);
+    const NeedsOfGroups needs(graph_, rows_, &tiles);
+    for (NodeId from = rows_.first; from < last_; ++from) {
+      const StepNeed& need = needs.from(from);
+      std::int64_t& least = least_[static_cast<std::size_t>(from - rows_.first)];
+      if (need.made >= least || need.extra_macs > limits_.extra_macs) continue;
+      least = need.made;
+      if (may_tile(graph_, from, last_, cuts)) paths.extend({from, last_, true, cuts}, need);
+    }
+  }
+
+  const RowGraph& graph_;
+  NodeId last_;
+  TilingLimits limits_;
+  RowsOfGroups rows_;
+  std::vector<std::int64_t> least_;  // bytes that a group from a node on needs, by what was looked at
+};
+
+}  // namespace
+
 std::vector<Grouping> pareto_groupings(const RowGraph& graph, const GroupingSearch& search) {
-  Paths paths(graph, search.limit);
+  Paths paths(graph, {.bytes = search.limit, .extra_macs = 0});
   // No grouping needs less than an input that exists whole. A group pays only where one of its nodes needs
   // more than that by itself: the nodes of any other run as well one by one, and in fewer calls.
   const std::int64_t floor = search.input_streamed ? 0 : align(graph.bytes(0));
@@ -240,17 +361,23 @@ std::vector<Grouping> pareto_groupings(const RowGraph& graph, const GroupingSear
     const StepNeed alone = need_of_whole(graph, last);
     paths.extend({last, last, false}, alone);
     if (paths.at_cut(last) + alone.made - alone.saved > floor) last_large = last;
-    const NodeId first = earliest_first(graph, last, search.longest, search.input_streamed);
     const bool ends =
         !search.narrow_ends || last + 1 == graph.size() || paths.at_cut(last + 1) <= paths.at_cut(last + 2);
-    if (last > 0 && first <= last_large && ends) {
-      const NeedsOfGroups needs(graph, first, last);
-      for (NodeId from = first; from <= last_large; ++from) {
-        // Alone, or first of its group, an average is no running sum; its group without it is as good.
-        const bool sums = graph.sums(from, 0) && graph.sums(from, first);
-        if (!sums) paths.extend({from, last, true}, needs.from(from));
-      }
-    }
+    if (ends)
+      extend_to(last, graph, earliest_first(graph, last, search.longest, search.input_streamed), last_large,
+                paths);
+    paths.thin(last);
+  }
+  return paths.groupings();
+}
+
+std::vector<Grouping> pareto_tilings(const RowGraph& graph, bool input_streamed, const TilingLimits& limits) {
+  Paths paths(graph, limits);
+  for (NodeId last = 0; last < graph.size(); ++last) {
+    const NodeId first = earliest_first(graph, last, graph.size(), input_streamed);
+    paths.extend({last, last, false}, need_of_whole(graph, last));
+    extend_to(last, graph, first, last, paths);
+    if (first < last) Tilings(graph, first, last, limits).extend(paths);
     paths.thin(last);
   }
   return paths.groupings();

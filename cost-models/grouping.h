@@ -16,14 +16,16 @@ struct GroupRange {
   NodeId first = 0;
   NodeId last = 0;
   bool by_rows = false;
+  std::vector<std::int32_t> tile_cuts = {};  // as those of a Step
   bool operator==(const GroupRange&) const = default;
 };
 
 // A way to cut the node order into steps, with what it asks for before anything is placed.
 struct Grouping {
   std::vector<GroupRange> groups;
-  std::int64_t bytes = 0;  // most bytes that one step needs, line buffers and overlap counted, gaps not
-  std::int64_t calls = 0;  // of kernels; delivered input rows count
+  std::int64_t bytes = 0;       // most bytes that one step needs, line buffers and overlap counted, gaps not
+  std::int64_t calls = 0;       // of kernels; delivered input rows count
+  std::int64_t extra_macs = 0;  // that tiles make again
 };
 
 // Which groups are looked at.
@@ -40,13 +42,26 @@ struct GroupingSearch {
 // paths over the cuts of the node order. None may be left.
 std::vector<Grouping> pareto_groupings(const RowGraph& graph, const GroupingSearch& search);
 
-// The least bytes that any grouping needs at once, to the row: rows from the call that writes them to the
-// last that reads them. No plan of any grouping needs less; with `longest`, of any grouping whose groups have
-// at most so many nodes.
-std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed,
-                              std::optional<NodeId> longest = std::nullopt);
+// The same with groups in tiles among them, of at most so many MACs more than once: none needs as few bytes,
+// calls and MACs as another.
+struct TilingLimits {
+  std::int64_t bytes = 0;
+  std::int64_t extra_macs = 0;
+};
+std::vector<Grouping> pareto_tilings(const RowGraph& graph, bool input_streamed, const TilingLimits& limits);
 
-// Whether that is at most `limit`, which takes less to find out.
+// The least bytes that any grouping needs at once, to the row: rows from the call that writes them to the
+// last that reads them. No plan of any such grouping needs less.
+struct LiveBytesSearch {
+  bool input_streamed = false;
+  std::optional<NodeId> longest = {};  // nodes of a group, at most
+  // Groups may run in tiles: of one that may then only what it reads and its output count, where that is
+  // less.
+  bool tiles = false;
+};
+std::int64_t least_live_bytes(const RowGraph& graph, const LiveBytesSearch& search);
+
+// Whether that is at most `limit` for an input that exists whole, which takes less to find out.
 bool live_bytes_within(const RowGraph& graph, NodeId longest, std::int64_t limit);
 
 // The first node from which a group of at most `longest` nodes may run up to `last`; above `last` where none

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "cost-models/group_tiles.h"
 #include "cost-models/grouping.h"
 
 namespace mcufit {
@@ -130,11 +131,21 @@ std::vector<Candidate> candidates(const RowGraph& graph, bool input_streamed, No
   return all;
 }
 
+// The least bytes of a step before which `at_cut` bytes are there; with `tiles` it may run in tiles, which
+// keep their inputs whole until the last and make the output whole, whatever their line buffers need.
+std::int64_t least_of_step(const RowGraph& graph, const Candidate& step, std::int64_t at_cut, bool tiles) {
+  const std::int64_t by_rows = LiveRows(graph, step.first, step.last).most(at_cut);
+  const bool may_tile = tiles && step.first < step.last && graph.width(step.last) > 1 &&
+                        earliest_tiled(graph, step.last, step.first) == step.first;
+  return may_tile ? std::min(by_rows, at_cut + graph.bytes(step.last)) : by_rows;
+}
+
 }  // namespace
 
-std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed, std::optional<NodeId> longest) {
+std::int64_t least_live_bytes(const RowGraph& graph, const LiveBytesSearch& search) {
   const std::vector<std::int64_t> cuts = bytes_at_cuts(graph, 1);
-  std::vector<Candidate> steps = candidates(graph, input_streamed, longest.value_or(graph.size()), cuts);
+  std::vector<Candidate> steps =
+      candidates(graph, search.input_streamed, search.longest.value_or(graph.size()), cuts);
   const auto n = static_cast<std::size_t>(graph.size());
   while (true) {
     std::vector<std::int64_t> least(n + 1, std::numeric_limits<std::int64_t>::max());
@@ -153,7 +164,7 @@ std::int64_t least_live_bytes(const RowGraph& graph, bool input_streamed, std::o
       Candidate& c = *by[cut];
       if (c.exact) continue;
       const std::int64_t at_cut = cuts[static_cast<std::size_t>(c.first)];
-      c.bytes = std::max(c.bytes, LiveRows(graph, c.first, c.last).most(at_cut));
+      c.bytes = std::max(c.bytes, least_of_step(graph, c, at_cut, search.tiles));
       c.exact = true;
       exact = false;
     }

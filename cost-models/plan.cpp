@@ -258,7 +258,10 @@ nlohmann::json to_json(const MemoryPlan& plan) {
     placements.push_back(std::move(entry));
   }
   nlohmann::json steps = nlohmann::json::array();
-  for (const Step& step : plan.steps) steps.push_back({{"nodes", step.nodes}, {"by_rows", step.by_rows}});
+  for (const Step& step : plan.steps) {
+    steps.push_back({{"nodes", step.nodes}, {"by_rows", step.by_rows}});
+    if (!step.tile_cuts.empty()) steps.back()["tile_cuts"] = step.tile_cuts;
+  }
   return {{"arena_bytes", plan.arena_bytes},
           {"lower_bound_bytes", plan.lower_bound_bytes},
           {"runs", describe(plan)},

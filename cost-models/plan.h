@@ -17,6 +17,8 @@ namespace mcufit {
 struct Step {
   std::vector<NodeId> nodes;
   bool by_rows = false;  // one row per call; groups always, one node when its output overlaps its input
+  // Of a group that runs in tiles (GroupTiles) the columns of the last node's output at which a tile ends.
+  std::vector<std::int32_t> tile_cuts = {};
   bool operator==(const Step&) const = default;
 };
 
@@ -27,7 +29,8 @@ struct Placement {
   std::int64_t bytes = 0;
   std::int32_t first_step = 0;
   std::int32_t last_step = 0;
-  // 0: the whole tensor. Else a rolling line buffer inside of its group: row r lies at r % ring_rows.
+  // 0: the whole tensor. Else a rolling line buffer inside of its group: row r lies at r % ring_rows, and in
+  // a group that runs in tiles has the columns that the widest tile asks for.
   std::int32_t ring_rows = 0;
   // The int32 sums of a mean or an average that its group feeds with rows, one per element of the output;
   // needed during that step alone.
@@ -62,10 +65,13 @@ enum class PlanMode {
 
 struct PlanOptions {
   PlanMode mode = PlanMode::best;
-  // With a limit: of the plans that fit it one with the fewest calls (in the quick mode, of the few that it
-  // tries). Without, or if none fits: the smallest.
+  // With a limit: of the plans that fit it one with the fewest MACs and calls (in the quick mode, of the few
+  // that it tries). Without, or if none fits: the smallest.
   std::optional<std::int64_t> ram_limit = {};
   bool input_streamed = false;  // the sender may deliver the input row by row when it is asked for
+  // Groups may run in tiles, which makes columns twice, up to so many times the MACs of the network. Above 1
+  // plan_front() may give plans in tiles; the input, if it is streamed, is then delivered tile by tile.
+  double most_mac_factor = 1.0;
 };
 
 // Groups run row by row wherever that saves bytes; never larger than layer by layer. The bound of the best
@@ -76,20 +82,21 @@ MemoryPlan plan(const Graph& lowered, const PlanOptions& options);
 // The nodes of a group in the quick mode, at most: an inverted residual and its neighbours.
 inline constexpr NodeId kQuickGroup = 8;
 
-// A plan and what it costs: no other of its front has as few arena bytes and as few calls.
+// A plan and what it costs: no other of its front has as few arena bytes, MACs and calls.
 struct FrontPoint {
   MemoryPlan plan;
-  std::int64_t macs = 0;
+  std::int64_t macs = 0;                // those that tiles make again among them
   std::int64_t calls = 0;               // of kernels, a row each in groups
   std::int64_t extra_weight_bytes = 0;  // filter bytes read again because a kernel is called row by row
 };
 
-// The plans of a net that are worth having, smallest arena first; the last is layer by layer.
+// The plans of a net that are worth having, smallest arena first; the last is layer by layer. The bound of
+// plans among which there are some in tiles is that of tiles, too.
 std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& options);
 
 // Runs the plan row by row on paper. Throws Error(internal) when a row is overwritten that is still read, a
-// row is read that is not there, a tensor leaves the arena or is not kept as long as it is needed, or a group
-// cannot run by rows.
+// row or column is read that is not there, a tensor leaves the arena or is not kept as long as it is needed,
+// or a group cannot run by rows or in its tiles.
 void verify(const MemoryPlan& plan, const Graph& lowered);
 
 // True when node `id` writes its output over its input `input` element by element, or is the same bytes.

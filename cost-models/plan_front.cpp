@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <iterator>
+#include <tuple>
+#include <utility>
 
 #include "cost-models/count.h"
+#include "cost-models/group_tiles.h"
 #include "cost-models/grouping.h"
 #include "cost-models/layout.h"
 #include "cost-models/plan.h"
@@ -14,12 +18,14 @@ constexpr int kAttempts = 30;       // changed placements of each grouping of a 
 constexpr int kMostAttempts = 300;  // of the smallest one
 constexpr int kQuickAttempts = 3;   // groupings that the quick mode places to meet a limit
 
+std::int64_t tiles_of(const Step& step) { return std::ssize(step.tile_cuts) + 1; }
+
 std::int64_t calls_of(const RowGraph& graph, const MemoryPlan& plan) {
   std::int64_t calls = 0;
   for (const Step& step : plan.steps) {
     for (const NodeId id : step.nodes) {
       if (step.by_rows)
-        calls += graph.calls(id, step.nodes.front());
+        calls += graph.calls(id, step.nodes.front()) * tiles_of(step);
       else if (id != 0 && !graph.reshapes(id))
         ++calls;
     }
@@ -27,15 +33,25 @@ std::int64_t calls_of(const RowGraph& graph, const MemoryPlan& plan) {
   return calls;
 }
 
+// MACs that tiles make more than the network once.
+std::int64_t extra_macs(const RowGraph& graph, const MemoryPlan& plan) {
+  std::int64_t extra = 0;
+  for (const Step& step : plan.steps) {
+    if (step.tile_cuts.empty()) continue;
+    const GroupTiles tiles(graph, step.nodes.front(), step.nodes.back(), step.tile_cuts);
+    for (const NodeId id : step.nodes) extra += tiles.extra_macs(id);
+  }
+  return extra;
+}
+
 FrontPoint point(const Graph& lowered, const RowGraph& graph, MemoryPlan plan) {
-  FrontPoint p;
-  for (NodeId id = 0; id < lowered.size(); ++id) p.macs += count_macs(lowered, id);
+  FrontPoint p{.plan = {}, .macs = count(lowered).macs + extra_macs(graph, plan)};
   p.calls = calls_of(graph, plan);
   for (const Step& step : plan.steps) {
     if (!step.by_rows) continue;
     for (const NodeId id : step.nodes)
       p.extra_weight_bytes +=
-          (graph.calls(id, step.nodes.front()) - 1) * node_layout(lowered, id).filter_bytes;
+          (graph.calls(id, step.nodes.front()) * tiles_of(step) - 1) * node_layout(lowered, id).filter_bytes;
   }
   p.plan = std::move(plan);
   return p;
@@ -78,24 +94,53 @@ std::vector<MemoryPlan> all_plans(const Graph& lowered, const RowGraph& graph, c
   return plans;
 }
 
+// The plans of groupings in tiles that need less than `least`, which those without tiles reach.
+std::vector<MemoryPlan> tiled_plans(const Graph& lowered, const RowGraph& graph, const PlanOptions& options,
+                                    std::int64_t least) {
+  const auto macs = static_cast<double>(count(lowered).macs);
+  const TilingLimits limits{least - kTensorAlignment,
+                            static_cast<std::int64_t>(macs * (options.most_mac_factor - 1.0))};
+  std::vector<MemoryPlan> plans;
+  if (limits.extra_macs <= 0) return plans;
+  for (const Grouping& grouping : pareto_tilings(graph, options.input_streamed, limits))
+    plans.push_back(place_groups(graph, grouping, kAttempts, 0));
+  return plans;
+}
+
+// Of points by arena bytes, calls and MACs those that no other undercuts.
+std::vector<FrontPoint> not_undercut(std::vector<FrontPoint> points) {
+  std::stable_sort(points.begin(), points.end(), [](const FrontPoint& a, const FrontPoint& b) {
+    return std::tuple(a.plan.arena_bytes, a.calls, a.macs) < std::tuple(b.plan.arena_bytes, b.calls, b.macs);
+  });
+  std::vector<FrontPoint> front;
+  for (FrontPoint& p : points) {
+    const bool undercut = std::any_of(front.begin(), front.end(), [&](const FrontPoint& other) {
+      return other.calls <= p.calls && other.macs <= p.macs;
+    });
+    if (!undercut) front.push_back(std::move(p));
+  }
+  return front;
+}
+
 }  // namespace
 
 std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& options) {
   const RowGraph graph(lowered);
-  const std::int64_t bound = least_live_bytes(graph, options.input_streamed);
+  const std::int64_t live = least_live_bytes(graph, {.input_streamed = options.input_streamed});
+  std::vector<MemoryPlan> plans = all_plans(lowered, graph, options, live);
+  std::int64_t least = plans[0].arena_bytes;
+  for (const MemoryPlan& plan : plans) least = std::min(least, plan.arena_bytes);
+  std::vector<MemoryPlan> tiled = tiled_plans(lowered, graph, options, least);
+  const std::int64_t bound =
+      tiled.empty() ? live
+                    : least_live_bytes(graph, {.input_streamed = options.input_streamed, .tiles = true});
+  std::move(tiled.begin(), tiled.end(), std::back_inserter(plans));
   std::vector<FrontPoint> points;
-  for (MemoryPlan& plan : all_plans(lowered, graph, options, bound)) {
+  for (MemoryPlan& plan : plans) {
     plan.lower_bound_bytes = bound;
     points.push_back(point(lowered, graph, std::move(plan)));
   }
-  std::stable_sort(points.begin(), points.end(), [](const FrontPoint& a, const FrontPoint& b) {
-    return a.plan.arena_bytes != b.plan.arena_bytes ? a.plan.arena_bytes < b.plan.arena_bytes
-                                                    : a.calls < b.calls;
-  });
-  std::vector<FrontPoint> front;
-  for (FrontPoint& p : points) {
-    if (front.empty() || p.calls < front.back().calls) front.push_back(std::move(p));
-  }
+  std::vector<FrontPoint> front = not_undercut(std::move(points));
   for (const FrontPoint& p : front) verify(p.plan, lowered);
   return front;
 }
@@ -109,8 +154,10 @@ MemoryPlan plan(const Graph& lowered, const PlanOptions& options) {
   }
   std::vector<FrontPoint> front = plan_front(lowered, options);
   std::size_t chosen = 0;
-  for (std::size_t i = 0; i < front.size(); ++i) {
-    if (options.ram_limit && front[i].plan.arena_bytes <= *options.ram_limit) chosen = i;
+  const auto work = [&](std::size_t i) { return std::tuple(front[i].macs, front[i].calls); };
+  for (std::size_t i = 1; i < front.size(); ++i) {
+    const bool fits = options.ram_limit && front[i].plan.arena_bytes <= *options.ram_limit;
+    if (fits && work(i) < work(chosen)) chosen = i;
   }
   return std::move(front[chosen].plan);
 }

@@ -2,7 +2,9 @@
 #include "cost-models/plan_groups.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "cost-models/group_tiles.h"
 #include "cost-models/placement.h"
 
 namespace mcufit {
@@ -25,7 +27,7 @@ class GroupPlacement {
     plan_.lower_bound_bytes = grouping.bytes;
     for (const GroupRange& group : grouping.groups) {
       for (NodeId id = group.first; id <= group.last; ++id) step_of_[at(id)] = steps();
-      plan_.steps.push_back({.nodes = {}, .by_rows = group.by_rows});
+      plan_.steps.push_back({.nodes = {}, .by_rows = group.by_rows, .tile_cuts = group.tile_cuts});
       for (NodeId id = group.first; id <= group.last; ++id) plan_.steps.back().nodes.push_back(id);
     }
   }
@@ -87,15 +89,18 @@ class GroupPlacement {
   void add_group(const GroupRange& group) {
     const std::vector<RowCall> schedule = row_schedule(graph_, group.first, group.last);
     const std::vector<std::int32_t> rings = ring_rows(graph_, group.first, group.last, schedule);
+    std::optional<GroupTiles> tiles;
+    if (!group.tile_cuts.empty()) tiles.emplace(graph_, group.first, group.last, group.tile_cuts);
     for (NodeId id = group.first; id <= group.last; ++id) {
       const std::int32_t rows = rings[static_cast<std::size_t>(id - group.first)];
-      Placement& p = describe(id, rows * graph_.row_bytes(id));
-      if (rows < graph_.height(id)) p.ring_rows = rows;
+      Placement& p = describe(id, rows * (tiles ? tiles->row_bytes(id) : graph_.row_bytes(id)));
+      if (rows < graph_.height(id) || (tiles && id < group.last)) p.ring_rows = rows;
       block_of_[at(id)] = add_block(p.bytes, p.first_step, p.last_step);
       p.scratch_bytes = group.first < group.last ? graph_.sum_bytes(id, group.first) : 0;
       if (p.scratch_bytes > 0) sums_of_[at(id)] = add_block(p.scratch_bytes, p.first_step, p.first_step);
     }
     let_share(group, schedule);
+    if (tiles) return;  // the last tile still reads each row of the inputs
     for (NodeId id = group.first; id <= group.last; ++id) {
       for (const RowGraph::Edge& input : graph_.inputs(id)) {
         if (input.node < group.first) let_follow(group, schedule, input.node);

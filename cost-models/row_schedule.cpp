@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "blocks/foundation/error.h"
+#include "cost-models/count.h"
 
 namespace mcufit {
 namespace {
@@ -70,6 +72,32 @@ bool averages_all_rows(const Graph& graph, const Node& node) {
          pool->window.dilation_width == 1;
 }
 
+// Which columns the op reads; none where all columns are made at once, and for ops whose kernels have no
+// fields for a part of a row.
+std::optional<ColumnWindow> column_window(const Graph& graph, const Node& node, std::size_t input) {
+  const std::int32_t width = graph.node(node.inputs[input]).shape.width;
+  using Columns = std::optional<ColumnWindow>;
+  return std::visit(overloaded{[&]<Sliding T>(const T& op) -> Columns {
+    const Window& w = op.window;
+    return ColumnWindow{w.stride_width, -w.padding.left, static_cast<std::int32_t>(w.span_width()), width};
+                               },
+                               [&]<typename T>(const T&) -> Columns
+                                 requires AnyOf<T, Add, Activate>
+                               { return ColumnWindow{.width = width};
+}
+,
+    [&](const Mul&) -> Columns {
+      const bool same = graph.node(node.inputs[input]).shape == node.shape;
+      return same ? Columns(ColumnWindow{.width = width}) : std::nullopt;
+    },
+    [&]<typename T>(const T&) -> Columns requires AnyOf<T, Input, BatchNorm, FullyConnected, Softmax, Mean,
+                                                        Concatenation, Pad, Reshape, ResizeNearestNeighbor> {
+  return std::nullopt;
+}
+},
+                    node.op);
+}
+
 // Calls of a group in the order in which their rows are asked for.
 class Demand {
  public:
@@ -113,21 +141,32 @@ RowRange RowWindow::rows(std::int32_t row) const {
   return {std::clamp(begin, 0, height), std::clamp(begin + span, 0, height)};
 }
 
+ColumnRange ColumnWindow::columns(const ColumnRange& made) const {
+  const std::int32_t begin = made.begin * stride + first;
+  const std::int32_t end = (made.end - 1) * stride + first + span;
+  return {std::clamp(begin, 0, width), std::clamp(end, 0, width)};
+}
+
 RowGraph::RowGraph(const Graph& lowered) : tensors_(lowered.nodes.size()) {
   for (NodeId id = 0; id < lowered.size(); ++id) {
     const Node& node = lowered.node(id);
     Tensor& t = tensors_[static_cast<std::size_t>(id)];
     t.height = node.shape.height;
     t.row_bytes = std::int64_t{node.shape.width} * node.shape.channels;
+    t.width = node.shape.width;
+    t.column_macs = count_macs(lowered, id) / node.shape.width;
+    t.makes_columns = !averages_all_rows(lowered, node);
     t.last_reader = id;
     t.reshapes = std::holds_alternative<Reshape>(node.op);
     t.in_place = works_in_place(node.op);
-    if (averages_all_rows(lowered, node)) t.sums_height = lowered.node(node.inputs[0]).shape.height;
+    if (!t.makes_columns) t.sums_height = lowered.node(node.inputs[0]).shape.height;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       Tensor& producer = tensors_[static_cast<std::size_t>(node.inputs[i])];
       const RowWindow window = row_window(lowered, id, i);
-      t.inputs.push_back({node.inputs[i], window});
-      producer.readers.push_back({id, window});
+      const std::optional<ColumnWindow> columns = column_window(lowered, node, i);
+      t.makes_columns = t.makes_columns && columns.has_value();
+      t.inputs.push_back({node.inputs[i], window, columns.value_or(ColumnWindow{})});
+      producer.readers.push_back({id, window, columns.value_or(ColumnWindow{})});
       producer.last_reader = id;
     }
   }

@@ -27,6 +27,27 @@ struct RowWindow {
   RowRange rows(std::int32_t row) const;
 };
 
+// Columns [begin, end) of a tensor; none when both are equal.
+struct ColumnRange {
+  std::int32_t begin = 0;
+  std::int32_t end = 0;
+
+  std::int32_t width() const { return end - begin; }
+  bool contains(const ColumnRange& other) const { return begin <= other.begin && other.end <= end; }
+  bool operator==(const ColumnRange&) const = default;
+};
+
+// The same of columns, for ops that make some columns apart from the others (RowGraph::makes_columns()).
+struct ColumnWindow {
+  std::int32_t stride = 1;
+  std::int32_t first = 0;  // below 0 where the first output column reads padding
+  std::int32_t span = 1;
+  std::int32_t width = 1;  // of the input
+
+  // What output columns `made`, at least one, read: none where all of it is padding.
+  ColumnRange columns(const ColumnRange& made) const;
+};
+
 // One call of a node's kernel inside of a group: it writes rows [row_begin, row_end) of the node's output. Of
 // a running sum (RowGraph::sums) they are rows of its input, which it adds up; the last one also writes the
 // output. Of the graph's input they are rows that the sender delivers.
@@ -37,12 +58,13 @@ struct RowCall {
   bool operator==(const RowCall&) const = default;
 };
 
-// Who reads which rows of whom in a lowered graph, worked out once for many groups.
+// Who reads which rows and columns of whom in a lowered graph, worked out once for many groups.
 class RowGraph {
  public:
   struct Edge {
     NodeId node = 0;  // of a reader's list the reader, of an input's the producer
     RowWindow window = {};
+    ColumnWindow columns = {};  // where the reader makes_columns()
   };
 
   explicit RowGraph(const Graph& lowered);
@@ -51,6 +73,10 @@ class RowGraph {
   std::int32_t height(NodeId id) const { return at(id).height; }
   std::int64_t row_bytes(NodeId id) const { return at(id).row_bytes; }
   std::int64_t bytes(NodeId id) const { return at(id).height * at(id).row_bytes; }
+  std::int32_t width(NodeId id) const { return at(id).width; }
+  std::int64_t pixel_bytes(NodeId id) const { return at(id).row_bytes / at(id).width; }
+  std::int64_t column_macs(NodeId id) const { return at(id).column_macs; }  // of one column, all rows
+  bool makes_columns(NodeId id) const { return at(id).makes_columns; }
   const std::vector<Edge>& inputs(NodeId id) const { return at(id).inputs; }
   const std::vector<Edge>& readers(NodeId id) const { return at(id).readers; }
   NodeId last_reader(NodeId id) const { return at(id).last_reader; }  // the output's own id for the output
@@ -87,6 +113,9 @@ class RowGraph {
   struct Tensor {
     std::int32_t height = 1;
     std::int64_t row_bytes = 0;
+    std::int32_t width = 1;
+    std::int64_t column_macs = 0;
+    bool makes_columns = false;
     std::int32_t sums_height = 0;  // of the input where the op may be a running sum, else 0
     NodeId last_reader = 0;
     bool reshapes = false;

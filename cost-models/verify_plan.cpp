@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "blocks/foundation/error.h"
+#include "cost-models/group_tiles.h"
 #include "cost-models/plan.h"
 #include "cost-models/row_schedule.h"
 
@@ -29,6 +30,7 @@ class PlanVerification {
     for (NodeId id = 0; id < rows_.size(); ++id) placement(id);
     for (std::size_t step = 0; step < plan_.steps.size(); ++step) {
       if (plan_.steps[step].by_rows) group(plan_.steps[step]);
+      if (in_tiles(plan_.steps[step])) columns(plan_.steps[step]);
     }
     overlaps();
   }
@@ -54,6 +56,9 @@ class PlanVerification {
               "starts a group that does not run by rows");
       require(!step.by_rows || may_group(rows_, step.nodes.front(), step.nodes.back()), step.nodes[0],
               "starts a group that cannot run by rows");
+      require(!in_tiles(step) ||
+                  (step.by_rows && may_tile(rows_, step.nodes.front(), step.nodes.back(), step.tile_cuts)),
+              step.nodes[0], "starts a group that cannot run in its tiles");
     }
     if (next != rows_.size() || plan_.placements.size() != lowered_.nodes.size()) wrong_order();
   }
@@ -69,16 +74,28 @@ class PlanVerification {
   std::int32_t step_of(NodeId id) const { return step_of_[static_cast<std::size_t>(id)]; }
   const Step& step_with(NodeId id) const { return plan_.steps[static_cast<std::size_t>(step_of(id))]; }
 
+  static bool in_tiles(const Step& step) { return !step.tile_cuts.empty(); }
+
+  // Bytes of one row of what the placement of node `id` holds.
+  std::int64_t row_bytes(NodeId id) const {
+    const Step& step = step_with(id);
+    if (!in_tiles(step)) return rows_.row_bytes(id);
+    return GroupTiles(rows_, step.nodes.front(), step.nodes.back(), step.tile_cuts).row_bytes(id);
+  }
+
   // One placement by itself: size, place and life.
   void placement(NodeId id) const {
     const Placement& p = plan_.placement(id);
     const Step& step = step_with(id);
     require(p.node == id, id, "has the placement of another node");
     const bool ring = p.ring_rows > 0;
-    require(p.bytes == (ring ? p.ring_rows * rows_.row_bytes(id) : rows_.bytes(id)), id,
+    const bool inside_tiles = in_tiles(step) && id != step.nodes.back();
+    require(p.bytes == (ring ? p.ring_rows * row_bytes(id) : rows_.bytes(id)), id,
             "has a placement of another size");
-    require(!ring || (p.ring_rows < rows_.height(id) && step.nodes.size() > 1 && id != step.nodes.back()), id,
+    const bool fewer_rows = p.ring_rows < rows_.height(id) + (inside_tiles ? 1 : 0);
+    require(!ring || (fewer_rows && step.nodes.size() > 1 && id != step.nodes.back()), id,
             "is a line buffer without a reason");
+    require(ring || !inside_tiles, id, "is no line buffer and runs in tiles");
     inside(id, p.offset, p.bytes);
     const std::int64_t sums = step.nodes.size() > 1 ? rows_.sum_bytes(id, step.nodes.front()) : 0;
     require(p.scratch_bytes == sums, id, "has room for another number of sums");
@@ -118,6 +135,28 @@ class PlanVerification {
       const bool whole = id == last || rows_.last_reader(id) > last;
       require(!whole || progress.rows_there(id) == rows_.height(id), id, "is not made whole");
     }
+  }
+
+  // In each tile, no node reads a column of its group that is not made, or more than its line buffer has; the
+  // tiles make each column of the output once.
+  void columns(const Step& step) const {
+    const NodeId first = step.nodes.front(), last = step.nodes.back();
+    const GroupTiles tiles(rows_, first, last, step.tile_cuts);
+    std::int32_t end = 0;
+    for (std::int32_t tile = 0; tile < tiles.tiles(); ++tile) {
+      for (const NodeId id : step.nodes) {
+        require(tiles.made(id, tile).width() <= tiles.width(id), id,
+                "has too few columns in its line buffer");
+        for (const RowGraph::Edge& input : rows_.inputs(id)) {
+          const bool there =
+              input.node < first || tiles.made(input.node, tile).contains(tiles.read(id, input, tile));
+          require(there, id, "reads a column that is not made");
+        }
+      }
+      require(tiles.made(last, tile).begin == end, last, "is not made column after column");
+      end = tiles.made(last, tile).end;
+    }
+    require(end == rows_.width(last), last, "is not made whole");
   }
 
   // No two owners share bytes at the same time, unless one takes the other's place.
@@ -171,7 +210,7 @@ class PlanVerification {
     const Step& step = step_with(later.node);
     if (earlier.last_step != later.first_step || earlier.first_step == later.first_step) return false;
     if (step.nodes.size() == 1 && in_place(plan_, lowered_, later.node, earlier.node)) return true;
-    if (!step.by_rows) return false;
+    if (!step.by_rows || in_tiles(step)) return false;  // the last tile still reads each row of the inputs
     const NodeId first = step.nodes.front(), last = step.nodes.back();
     const std::int32_t ring = plan_.placement(later.node).ring_rows;
     const Follower follower{earlier.node, later.node, later.sums ? Written::sums : Written::output,

@@ -3,12 +3,14 @@
 // need. Run by `./dev ram-fronts`; the shared models are looked for in MCUFIT_DATA.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/text.h"
+#include "cost-models/count.h"
 #include "cost-models/plan.h"
 #include "exporters/tflite/import.h"
 #include "tests/cost-models/published_nets.h"
@@ -45,13 +47,53 @@ void print_front(const Graph& graph, bool input_streamed) {
   std::cout << aligned_table(rows);
 }
 
+std::string published(const PublishedNet& net) {
+  std::string text = fmt::format("{} layer by layer", with_separators(net.layer_by_layer_bytes));
+  for (const testing::PublishedPoint& p : net.published)
+    text += fmt::format("; {} at MAC factor {:.2f}", with_separators(p.bytes), p.mac_factor);
+  return text;
+}
+
+// Of a front, the smallest plan at each MAC factor at which something was published. Tiles make columns
+// again; the input, if it is streamed, is delivered tile by tile.
+void print_tiled(const PublishedNet& net, const Graph& graph, bool input_streamed) {
+  const auto begin = std::chrono::steady_clock::now();
+  const std::vector<FrontPoint> front = plan_front(
+      graph, {.input_streamed = input_streamed, .most_mac_factor = net.published.back().mac_factor});
+  std::cout << fmt::format(
+      "  input {}, groups in tiles, planned and verified on paper: {} plans in {:.1f} ms; bound {} bytes\n",
+      input_streamed ? "streamed" : "in the arena", front.size(), milliseconds(begin),
+      with_separators(front[0].plan.lower_bound_bytes));
+  const auto macs = static_cast<double>(count(graph).macs);
+  std::vector<std::vector<std::string>> rows{{"", "MAC factor at most", "published", "arena bytes",
+                                              "MAC factor", "MACs", "calls", "extra weight bytes",
+                                              "groups in tiles"}};
+  for (const testing::PublishedPoint& p : net.published) {
+    const auto least = std::find_if(front.begin(), front.end(), [&](const FrontPoint& f) {
+      return static_cast<double>(f.macs) <= p.mac_factor * macs;
+    });  // the last of a front has a factor of 1
+    const std::vector<Step>& steps = least->plan.steps;
+    const auto in_tiles = [](const Step& step) { return !step.tile_cuts.empty(); };
+    rows.push_back({" ", fmt::format("{:.2f}", p.mac_factor), with_separators(p.bytes),
+                    with_separators(least->plan.arena_bytes),
+                    fmt::format("{:.3f}", static_cast<double>(least->macs) / macs),
+                    with_separators(least->macs), with_separators(least->calls),
+                    with_separators(least->extra_weight_bytes),
+                    std::to_string(std::count_if(steps.begin(), steps.end(), in_tiles))});
+  }
+  std::cout << aligned_table(rows);
+}
+
 void print_published() {
   for (const PublishedNet& net : published_nets()) {
     for (const bool adds : {false, true}) {
       const Graph graph = published_graph(net, adds);
       std::cout << fmt::format("{}, {} residual adds; msf-CNN, without adds and input: {}\n", net.name,
-                               adds ? "with" : "without", net.published);
-      for (const bool streamed : {true, false}) print_front(graph, streamed);
+                               adds ? "with" : "without", published(net));
+      for (const bool streamed : {true, false}) {
+        print_front(graph, streamed);
+        print_tiled(net, graph, streamed);
+      }
     }
   }
 }

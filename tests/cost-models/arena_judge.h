@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cost-models/group_tiles.h"
 #include "cost-models/plan.h"
 #include "cost-models/row_schedule.h"
 
@@ -20,13 +21,15 @@ class ArenaJudge {
   std::optional<NodeId> first_wrong_reader() {
     for (const Step& step : plan_.steps) {
       first_ = step.nodes.front();
+      last_ = step.nodes.back();
       if (step.by_rows) {
-        for (const RowCall& call : row_schedule(graph_, first_, step.nodes.back())) run(call);
+        run_tiles(step);
       } else {
         run_whole(first_);
       }
     }
-    read(graph_.size() - 1, {0, graph_.height(graph_.size() - 1)}, graph_.size() - 1);
+    first_ = last_ = graph_.size();
+    read(graph_.size() - 1, {0, graph_.height(graph_.size() - 1)}, all(graph_.size() - 1), graph_.size() - 1);
     return wrong_;
   }
 
@@ -43,32 +46,60 @@ class ArenaJudge {
     return id;
   }
 
-  std::size_t at(NodeId id, std::int32_t row) const {
+  ColumnRange all(NodeId id) const { return {0, graph_.width(id)}; }
+
+  // Columns that the current tile makes of a node of its group.
+  ColumnRange made(NodeId id) const { return tiles_ ? tiles_->made(id, tile_) : all(id); }
+
+  std::size_t at(NodeId id, std::int32_t row, std::int32_t column) const {
     const Placement& p = plan_.placement(id);
+    const bool part = tiles_ && id >= first_ && id < last_;  // of a row
+    const std::int64_t row_bytes = part ? tiles_->row_bytes(id) : graph_.row_bytes(id);
     const std::int32_t slot = p.ring_rows > 0 ? row % p.ring_rows : row;
-    return static_cast<std::size_t>(p.offset + slot * graph_.row_bytes(id));
+    const std::int32_t from = part ? made(id).begin : 0;
+    return static_cast<std::size_t>(p.offset + slot * row_bytes + (column - from) * graph_.pixel_bytes(id));
   }
 
-  void read(NodeId id, RowRange rows, NodeId reader) {
-    for (std::int32_t row = rows.begin; row < rows.end; ++row) {
-      for (std::int64_t i = 0; i < graph_.row_bytes(id); ++i) {
-        const Byte expected{maker(id), row * graph_.row_bytes(id) + i};
-        if (arena_[at(id, row) + static_cast<std::size_t>(i)] != expected && !wrong_) wrong_ = reader;
+  // Bytes of these columns of a row: their places in the arena, and in the tensor.
+  template <typename Visit>
+  void each_byte(NodeId id, std::int32_t row, const ColumnRange& columns, const Visit& visit) {
+    for (std::int32_t column = columns.begin; column < columns.end; ++column) {
+      for (std::int64_t i = 0; i < graph_.pixel_bytes(id); ++i) {
+        visit(arena_.at(at(id, row, column) + static_cast<std::size_t>(i)),
+              row * graph_.row_bytes(id) + column * graph_.pixel_bytes(id) + i);
       }
     }
   }
 
+  void read(NodeId id, RowRange rows, const ColumnRange& columns, NodeId reader) {
+    for (std::int32_t row = rows.begin; row < rows.end; ++row) {
+      each_byte(id, row, columns, [&](const Byte& byte, std::int64_t index) {
+        if (byte != Byte{maker(id), index} && !wrong_) wrong_ = reader;
+      });
+    }
+  }
+
   void write(NodeId id, std::int32_t row) {
-    for (std::int64_t i = 0; i < graph_.row_bytes(id); ++i)
-      arena_[at(id, row) + static_cast<std::size_t>(i)] = {id, row * graph_.row_bytes(id) + i};
+    each_byte(id, row, made(id), [&](Byte& byte, std::int64_t index) { byte = {id, index}; });
+  }
+
+  void run_tiles(const Step& step) {
+    if (!step.tile_cuts.empty()) tiles_.emplace(graph_, first_, last_, step.tile_cuts);
+    const auto tiles = static_cast<std::int32_t>(step.tile_cuts.size()) + 1;
+    for (tile_ = 0; tile_ < tiles; ++tile_) {
+      for (const RowCall& call : row_schedule(graph_, first_, last_)) run(call);
+    }
+    tiles_.reset();
   }
 
   void run(const RowCall& call) {
     const NodeId id = call.node;
     const bool element_wise = graph_.in_place(id) && !graph_.sums(id, first_);
     const auto read_all = [&] {
-      for (const RowGraph::Edge& input : graph_.inputs(id))
-        read(input.node, graph_.reads(id, first_, input.window, call.row_begin), id);
+      for (const RowGraph::Edge& input : graph_.inputs(id)) {
+        read(input.node, graph_.reads(id, first_, input.window, call.row_begin),
+             tiles_ ? input.columns.columns(made(id)) : all(input.node), id);
+      }
     };
     read_all();
     if (graph_.sums(id, first_)) sum(call);
@@ -91,20 +122,23 @@ class ArenaJudge {
     if (graph_.reshapes(id)) return;
     for (std::int32_t row = 0; row < graph_.height(id); ++row) {
       if (graph_.in_place(id)) {
-        for (const RowGraph::Edge& input : graph_.inputs(id)) read(input.node, input.window.rows(row), id);
+        for (const RowGraph::Edge& input : graph_.inputs(id))
+          read(input.node, input.window.rows(row), all(input.node), id);
       }
       write(id, row);
     }
     if (graph_.in_place(id)) return;
     for (const RowGraph::Edge& input : graph_.inputs(id))
-      read(input.node, {0, graph_.height(input.node)}, id);
+      read(input.node, {0, graph_.height(input.node)}, all(input.node), id);
   }
 
   const MemoryPlan& plan_;
   RowGraph graph_;
   std::vector<Byte> arena_;
   std::optional<NodeId> wrong_;
-  NodeId first_ = 0;
+  NodeId first_ = 0, last_ = 0;  // of the step that runs
+  std::optional<GroupTiles> tiles_;
+  std::int32_t tile_ = 0;
 };
 
 }  // namespace mcufit::testing

@@ -52,7 +52,7 @@ TEST(GroupedPlan, AnyGroupingHoldsAndNeedsItsBound) {
     const MemoryPlan plan = place_groups(rows, random_grouping(random, rows), 5, 0);
     ASSERT_NO_THROW(verify(plan, graph)) << to_json(graph).dump() << to_json(plan).dump();
     ASSERT_EQ(ArenaJudge(plan, graph).first_wrong_reader(), std::nullopt) << to_json(graph).dump();
-    ASSERT_LE(least_live_bytes(rows, true), plan.arena_bytes) << to_json(graph).dump();
+    ASSERT_LE(least_live_bytes(rows, {.input_streamed = true}), plan.arena_bytes) << to_json(graph).dump();
   }
 }
 

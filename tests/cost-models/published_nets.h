@@ -18,13 +18,20 @@ struct Residual {
   std::int32_t channels, expansion, stride, kernel;
 };
 
+// RAM that msf-CNN's authors measured on a device, and the factor by which they multiply the MACs for it.
+struct PublishedPoint {
+  double mac_factor;
+  std::int64_t bytes;
+};
+
 struct PublishedNet {
   std::string name;
   std::int32_t resolution, stem;
   bool separable_stem;  // a depthwise 3x3 and a pointwise to 8 channels behind the stem
   std::vector<Residual> residuals;
   std::int32_t head;  // channels of a last pointwise convolution; 0: none
-  std::string published;
+  std::int64_t layer_by_layer_bytes;
+  std::vector<PublishedPoint> published;
 };
 
 inline Graph published_graph(const PublishedNet& net, bool adds) {
@@ -76,7 +83,8 @@ inline const std::vector<PublishedNet>& published_nets() {
         {56, 6, 1, 3},
         {112, 6, 1, 3}},
        448,
-       "194,400 layer by layer; 68,000 at MAC factor 1.10; 21,400 at 1.30; 15,200 at 1.38; 8,560 at 1.68"},
+       194'400,
+       {{1.10, 68'000}, {1.30, 21'400}, {1.38, 15'200}, {1.68, 8'560}}},
       {"MCUNet-VWW-5fps, 80",
        80,
        16,
@@ -96,7 +104,8 @@ inline const std::vector<PublishedNet>& published_nets() {
         {96, 4, 1, 3},
         {160, 3, 1, 7}},
        0,
-       "96,000 layer by layer; 45,300 at MAC factor 1.02; 26,200 at 1.11; 17,900 at 1.35; 15,400 at 1.96"},
+       96'000,
+       {{1.02, 45'300}, {1.11, 26'200}, {1.35, 17'900}, {1.96, 15'400}}},
       {"MCUNet-320KB, 176",
        176,
        16,
@@ -119,7 +128,8 @@ inline const std::vector<PublishedNet>& published_nets() {
         {96, 4, 1, 3},
         {160, 5, 1, 7}},
        0,
-       "309,760 layer by layer; 218,000 at MAC factor 1.04; 94,200 at 1.45; 63,500 at 2.02; 51,200 at 2.69"}};
+       309'760,
+       {{1.04, 218'000}, {1.45, 94'200}, {2.02, 63'500}, {2.69, 51'200}}}};
   return nets;
 }
 

@@ -79,7 +79,7 @@ MemoryPlan packed_plan(Random& random, const Graph& lowered, NodeId longest, Inp
   const Grouping grouping{
       groups_of(rows, input, [&] { return static_cast<NodeId>(random.between(1, longest)); })};
   MemoryPlan plan = place_groups(rows, grouping, 20, 0);
-  plan.lower_bound_bytes = least_live_bytes(rows, input == InputUse::streamed);
+  plan.lower_bound_bytes = least_live_bytes(rows, {.input_streamed = input == InputUse::streamed});
   verify(plan, lowered);
   return plan;
 }

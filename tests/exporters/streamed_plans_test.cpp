@@ -109,7 +109,7 @@ TEST(StreamedPlans, RandomNetsFedRowByRowGiveTheInterpretersBytes) {
     for (const MemoryPlan& plan : {random_plan(random, graph.graph, 8, InputUse::streamed),
                                    packed_plan(random, graph.graph, 8, InputUse::streamed)}) {
       fed += is_fed(plan) ? 1 : 0;
-      ASSERT_LE(least_live_bytes(RowGraph(graph.graph), true), plan.arena_bytes);
+      ASSERT_LE(least_live_bytes(RowGraph(graph.graph), {.input_streamed = true}), plan.arena_bytes);
       expect_interpreters_bytes(random, graph, plan);
       expect_planned_bytes(random, graph, plan);
     }
@@ -127,7 +127,7 @@ TEST(StreamedPlans, ThePlannersFedPlansGiveTheInterpretersBytes) {
     for (const PlanMode mode : {PlanMode::quick, PlanMode::best}) {
       const MemoryPlan smallest = plan(graph.graph, {.mode = mode, .input_streamed = true});
       fed += is_fed(smallest) ? 1 : 0;
-      ASSERT_LE(least_live_bytes(RowGraph(graph.graph), true), smallest.arena_bytes);
+      ASSERT_LE(least_live_bytes(RowGraph(graph.graph), {.input_streamed = true}), smallest.arena_bytes);
       expect_interpreters_bytes(random, graph, smallest);
       expect_planned_bytes(random, graph, smallest);
     }
