@@ -86,8 +86,8 @@ std::int64_t highest_gap(const Placement& block, const Placed& placed, std::int6
   const Placed live = neighbours(block, placed);
   std::int64_t end = ceiling;
   for (auto p = live.rbegin(); p != live.rend(); ++p) {
-    if ((*p)->offset + (*p)->bytes <= end - block.bytes) break;
-    end = std::min(end, (*p)->offset);
+    // One further down may reach higher: neighbours that do not live together overlap.
+    if ((*p)->offset + (*p)->bytes > end - block.bytes) end = std::min(end, (*p)->offset);
   }
   return end >= block.bytes ? end - block.bytes : lowest_gap(block, placed);
 }

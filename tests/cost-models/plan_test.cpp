@@ -12,6 +12,7 @@
 #include "blocks/foundation/random.h"
 #include "blocks/lower.h"
 #include "cost-models/count.h"
+#include "tests/cost-models/random_nets.h"
 #include "tests/random_seed.h"
 
 namespace mcufit {
@@ -38,6 +39,18 @@ Graph random_graph(Random& random) {
   NodeId sum = values.back();
   for (std::size_t i = 0; i + 1 < values.size(); ++i) sum = b.add("s" + std::to_string(i), sum, values[i]);
   return lower(b.finish());
+}
+
+// Every op, so that tensors of all lives lie beside each other; plan() verifies.
+TEST(Plan, HoldsOnRandomNets) {
+  MCUFIT_TRACE_SEED();
+  Random random(testing::seed(), {1});
+  for (int i = 0; i < 2000; ++i) {
+    const Graph graph = testing::RandomNet(random).build();
+    ASSERT_NO_THROW(plan(graph)) << to_json(graph).dump();
+  }
+  Random known(148, {3});  // its 26th net has neighbours of which a lower one reaches higher
+  for (int i = 0; i < 26; ++i) ASSERT_NO_THROW(plan(testing::RandomNet(known).build()));
 }
 
 TEST(Plan, HoldsOnRandomGraphsAndRespectsTheBound) {
