@@ -63,7 +63,7 @@ struct DeviceReport {
   std::int64_t instructions_per_inference = 0;  // the largest of all samples
   std::int64_t instructions_least = 0;
   std::int64_t instructions_most_per_row = 0;  // from one row of the input to the next; 0: it comes whole
-  std::int64_t stack_bytes = 0;        // high-water mark of <name>_invoke(), painted
+  std::int64_t stack_bytes = 0;                // high-water mark of <name>_invoke(), painted
   std::int64_t stack_bound_bytes = 0;  // from -fstack-usage and the call graph; 0: the compiler has none
   // Distinct bytes written by sender and model; the plan's tensors, padding left out.
   std::int64_t arena_touched_bytes = 0;

@@ -43,6 +43,7 @@ std::vector<GroupRange> groups_of(const RowGraph& rows, InputUse input, const Wa
 
 MemoryPlan plan_of(const Graph& lowered, const std::vector<GroupRange>& groups) {
   std::vector<Step> steps;
+  steps.reserve(groups.size());
   for (const GroupRange& g : groups) steps.push_back(step_of(g.first, g.last - g.first + 1, g.by_rows));
   return unshared_plan(lowered, std::move(steps));
 }
