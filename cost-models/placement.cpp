@@ -197,11 +197,16 @@ std::vector<Order> first_orders(const std::vector<Block>& blocks, const std::vec
   return orders;
 }
 
+// Up, so that what lies at the window's end is aligned as well.
+std::int64_t aligned(std::int64_t bytes) {
+  return (bytes + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
+}
+
 // Tries orders and keeps the best.
 class Placing {
  public:
   Placing(const std::vector<Block>& blocks, const std::vector<Following>& follows, std::int64_t window)
-      : blocks_(blocks), arrangement_(blocks, follows), window_(window) {}
+      : blocks_(blocks), arrangement_(blocks, follows), window_(aligned(window)) {}
 
   // Where the arena grows from nothing.
   void try_growing(const Order& order) {
@@ -238,9 +243,9 @@ class Placing {
 
   // Asks for less than was reached.
   void shrink(std::int64_t bound) {
-    window_ =
-        std::max(bound, arena_ - std::max<std::int64_t>(kTensorAlignment,
-                                                        arena_ / 256 / kTensorAlignment * kTensorAlignment));
+    window_ = std::max(aligned(bound),
+                       arena_ - std::max<std::int64_t>(kTensorAlignment,
+                                                       arena_ / 256 / kTensorAlignment * kTensorAlignment));
     overflow_ = std::int64_t{1} << 60;
     const Order order = best_;
     try_window(order);
