@@ -102,7 +102,7 @@ std::string steps_header(const QuantizedGraph& graph, const MemoryPlan& plan, co
       "#define {1}_CALLS {3}\n"
       "#define {1}_INPUT_OFFSET {4} /* of {0}_input(), bytes from the arena's start */\n"
       "#define {1}_OUTPUT_OFFSET {5}\n\n",
-      name, upper(name), kernels, called_nodes(graph.graph).size(), plan.placement(0).offset,
+      name, upper(name), kernels, kernel_calls(graph.graph, plan).size(), plan.placement(0).offset,
       plan.placement(nodes - 1).offset);
   const std::string declarations = fmt::format(
       "/* A kernel, its constants, and the outputs [0, end) that it computes: rows, or a fully-connected "
@@ -203,10 +203,11 @@ std::string calls_source(const QuantizedGraph& graph, const MemoryPlan& plan, co
   std::string steps, calls;
   for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
     for (const NodeId id : step.nodes) {
-      const StepText text = step_text(graph, plan, id, name);
+      const KernelCall call{.node = id, .tile = step.tile};
+      const StepText text = step_text(graph, plan, call, name);
       const std::size_t group = step.by_rows && id == step.nodes.front() ? step.nodes.size() : 0;
       steps += text.step + "\n";
-      calls += fmt::format("    {{&{}_step{}, {}, {}, {}}}, /* {} */\n", name, id, text.end,
+      calls += fmt::format("    {{&{}, {}, {}, {}}}, /* {} */\n", step_name(call, name), text.end,
                            kernel_macro(name, text.kernel), group, c_comment(graph.graph.node(id).name));
     }
   }
@@ -242,7 +243,7 @@ void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std:
                  PackageFiles& files) {
   std::string tables, externals;
   for (const NodeId id : called_nodes(graph.graph)) {
-    const StepText text = step_text(graph, plan, id, name);
+    const StepText text = step_text(graph, plan, {.node = id}, name);
     tables += text.tables;
     externals += text.externals;
   }

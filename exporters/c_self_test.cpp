@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "blocks/foundation/error.h"
 #include "exporters/c_steps.h"
 #include "exporters/c_text.h"
@@ -31,16 +33,22 @@ std::string vectors(std::string_view what, const std::vector<TestVector>& tests,
   return text + "};\n\n";
 }
 
+// The steps of which each makes its last output whole: a group in tiles is one.
+std::ptrdiff_t whole_steps(const Graph& graph, const MemoryPlan& plan) {
+  const std::vector<ExecutedStep> steps = executed_steps(graph, plan);
+  return std::count_if(steps.begin(), steps.end(), [](const ExecutedStep& step) { return step.last_tile; });
+}
+
 // Of the last output of each step: what runs row by row inside of one need not be there afterwards.
 std::string checksums(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request) {
   std::string text = "static const uint32_t checksums[VECTORS][STEPS] = {\n";
   for (const TestVector& test : request.self_test) {
-    const std::vector<std::uint32_t> sums = node_checksums(graph, test.input).steps;
+    const std::vector<std::uint32_t> sums = node_checksums(graph, plan, test.input).steps;
     std::size_t call = 0;
     text += "    {\n";
     for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
       call += step.nodes.size();
-      text += fmt::format("        {:#010x}U,\n", sums[call - 1]);
+      if (step.last_tile) text += fmt::format("        {:#010x}U,\n", sums[call - 1]);
     }
     text += "    },\n";
   }
@@ -51,10 +59,14 @@ std::string places(const QuantizedGraph& graph, const MemoryPlan& plan) {
   std::string text =
       "/* The calls of each step and where its last output lies in the arena. */\n"
       "static const struct {\n  int32_t offset, bytes;\n  int calls;\n} places[STEPS] = {\n";
+  std::size_t calls = 0;
   for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
+    calls += step.nodes.size();
+    if (!step.last_tile) continue;
     const Node& node = graph.graph.node(step.nodes.back());
     text += fmt::format("    {{{}, {}, {}}}, /* {} */\n", plan.placement(step.nodes.back()).offset,
-                        node.shape.elements(), step.nodes.size(), c_comment(node.name));
+                        node.shape.elements(), calls, c_comment(node.name));
+    calls = 0;
   }
   return text + "};\n\n";
 }
@@ -137,7 +149,7 @@ void add_self_test(const QuantizedGraph& graph, const MemoryPlan& plan, const Pa
           "{0}#include \"{1}_selftest.h\"\n\n#include \"{1}.h\"\n#include "
           "\"{1}_steps.h\"\n#include \"mcufit_runtime.h\"\n\n"
           "#define VECTORS {2}\n#define STEPS {3}\n\n",
-          kCLicense, name, request.self_test.size(), executed_steps(graph.graph, plan).size()) +
+          kCLicense, name, request.self_test.size(), whole_steps(graph.graph, plan)) +
       vectors("inputs", request.self_test, &TestVector::input) +
       vectors("outputs", request.self_test, &TestVector::output) + checksums(graph, plan, request) +
       places(graph, plan) + fmt::format(kFunctions, name, upper(name));

@@ -13,11 +13,15 @@ std::uint32_t crc32(std::span<const std::int8_t> bytes) {
       ::crc32(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
 }
 
-NodeChecksums node_checksums(const QuantizedGraph& graph, std::span<const std::int8_t> input) {
+NodeChecksums node_checksums(const QuantizedGraph& graph, const MemoryPlan& plan,
+                             std::span<const std::int8_t> input) {
   NodeChecksums checksums{.input = crc32(input), .steps = {}};
   const auto tensors = interpret(graph, input);
-  for (const NodeId id : called_nodes(graph.graph))
-    checksums.steps.push_back(crc32(tensors[static_cast<std::size_t>(id)]));
+  std::vector<std::uint32_t> sums;  // by node, each made once
+  sums.reserve(tensors.size());
+  for (const auto& tensor : tensors) sums.push_back(crc32(tensor));
+  for (const KernelCall& call : kernel_calls(graph.graph, plan))
+    checksums.steps.push_back(sums[static_cast<std::size_t>(call.node)]);
   return checksums;
 }
 

@@ -12,6 +12,7 @@
 #include "blocks/foundation/version.h"
 #include "cost-models/count.h"
 #include "cost-models/layout.h"
+#include "exporters/c_steps.h"
 
 namespace mcufit {
 namespace {
@@ -46,7 +47,8 @@ json tensor(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id) {
 
 json steps(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
   json list = json::array();
-  for (const NodeId id : called_nodes(graph.graph)) {
+  for (const KernelCall& call : kernel_calls(graph.graph, plan)) {
+    const NodeId id = call.node;
     const Node& node = graph.graph.node(id);
     const auto plan_step = static_cast<std::size_t>(plan.placement(id).first_step);
     list.push_back({{"node", id},
@@ -55,19 +57,19 @@ json steps(const QuantizedGraph& graph, const MemoryPlan& plan, const std::strin
                     {"name", node.name},
                     {"op", op_name(node.op)},
                     {"kernel", kernel_of(graph.graph, plan, id).value()},
-                    {"symbol", fmt::format("{}_step{}", name, id)},
+                    {"symbol", step_name(call, name)},
                     {"shape", {node.shape.height, node.shape.width, node.shape.channels}},
-                    {"macs", count_macs(graph.graph, id)},
+                    {"macs", call.macs},
                     {"offset", plan.placement(id).offset},
                     {"bytes", node.shape.elements()}});
   }
   return list;
 }
 
-json self_test(const QuantizedGraph& graph, const std::vector<TestVector>& vectors) {
+json self_test(const QuantizedGraph& graph, const MemoryPlan& plan, const std::vector<TestVector>& vectors) {
   json list = json::array();
   for (const TestVector& vector : vectors) {
-    const NodeChecksums sums = node_checksums(graph, vector.input);
+    const NodeChecksums sums = node_checksums(graph, plan, vector.input);
     list.push_back({{"input_crc32", sums.input}, {"step_crc32", sums.steps}});
   }
   return list;
@@ -224,7 +226,7 @@ std::string emit_manifest(const PackageFiles& files, const QuantizedGraph& graph
       {"code_estimated", cost.code_estimated},
       {"plan", to_json(cost.plan)},
       {"steps", steps(graph, cost.plan, name)},
-      {"self_test", self_test(graph, request.self_test)},
+      {"self_test", self_test(graph, cost.plan, request.self_test)},
       {"files", std::move(list)},
       {"provenance", request.provenance == nullptr ? json() : *request.provenance}};
   return manifest.dump(2) + "\n";

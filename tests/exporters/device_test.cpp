@@ -145,6 +145,11 @@ TEST_P(EmulatedCore, GivesTheInterpretersBytesAndThePredictedLedger) {
   EXPECT_GT(streamed.ram.data_bss_bytes, 0);
   write(target, streamed);
   expect_as_predicted(run_it("streamed"), streamed);
+
+  const Cost tiled = price(graph_.graph, code, tiled_groups(graph_.graph));
+  EXPECT_GT(tiled.flash.step_bytes, streamed.flash.step_bytes);
+  write(target, tiled);
+  expect_as_predicted(run_it("tiled"), tiled);
 }
 
 TEST_F(DeviceRun, OtherBytesAreReportedNotThrown) {
@@ -224,6 +229,27 @@ TEST_F(DeviceRun, LayersAddUpToTheInference) {
     EXPECT_GT(report.overhead(), 0) << device.name;
     EXPECT_LT(report.overhead(), 100) << device.name;
   }
+}
+
+TEST_F(DeviceRun, AGroupInTilesIsOneLayer) {
+  constexpr std::uint64_t kSeed = 5;  // of a network in which changes reach the output
+  graph_ = sample_network(kSeed);
+  vectors_ = sample_vectors(graph_, 5, kSeed);
+  const Cost tiled = price(graph_.graph, no_code_sizes(), tiled_groups(graph_.graph));
+  const std::vector<NodeId> group = tiled.plan.steps[1].nodes;
+  ASSERT_FALSE(tiled.plan.steps[1].tile_cuts.empty());
+  write(sample_target("cortex-m4", true), tiled);
+  const auto tensors = interpret(graph_, vectors_[0].input);
+  const RunRequest request{package(), folder_.path() / "layers", "host", nullptr};
+  const LayersReport report = run_layers(request, vectors_[0].input);
+  EXPECT_EQ(report.layers.front().step.node, group.back());
+  for (const LayerRun& layer : report.layers)
+    EXPECT_EQ(layer.output, tensors[static_cast<std::size_t>(layer.step.node)]) << layer.step.name;
+
+  corrupt_weights(1);
+  const DeviceReport wrong = run_it("work", "host");
+  ASSERT_TRUE(wrong.first_mismatch.has_value() && wrong.first_mismatch->layer.has_value());
+  EXPECT_EQ(wrong.first_mismatch->layer->step.node, group.back());
 }
 
 TEST_F(DeviceRun, AModelThatWritesPastItsArenaIsFound) {

@@ -8,6 +8,7 @@
 #include "blocks/foundation/subprocess.h"
 #include "exporters/package.h"
 #include "tests/exporters/sample_network.h"
+#include "tests/exporters/streamed_plans.h"
 #include "tests/random_seed.h"
 
 namespace mcufit::testing {
@@ -28,10 +29,12 @@ void PrintTo(const Compiler& compiler, std::ostream* out) { *out << compiler.nam
 
 class PackageQuality : public ::testing::Test {
  protected:
-  fs::path write(const std::string& name) {
+  fs::path write(const std::string& name) { return write(name, plan(sample_network(seed()).graph)); }
+
+  fs::path write(const std::string& name, MemoryPlan plan) {
     const QuantizedGraph graph = sample_network(seed());
     const fs::path folder = folder_.path() / name;
-    write_package(folder, graph, price(graph.graph, no_code_sizes()),
+    write_package(folder, graph, price(graph.graph, no_code_sizes(), std::move(plan)),
                   {name, sample_target("cortex-m4", true), sample_vectors(graph, 2, seed()), nullptr});
     return folder;
   }
@@ -107,6 +110,19 @@ TEST_F(PackageQuality, SanitizersFindNothing) {
   compile("gcc",
           {"-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
            "-I" + package.string(), "main.c", "-o", "program"},
+          sources_of(package));
+  EXPECT_EQ(output_of("program"), "0 -1\n");
+}
+
+// Each step of a plan in tiles makes its output whole, and warnings find nothing in its tables either.
+TEST_F(PackageQuality, TilesPassTheirSelfTestUnderSanitizers) {
+  MCUFIT_TRACE_SEED();
+  const fs::path package = write("one", tiled_groups(sample_network(seed()).graph));
+  write_file(folder_.path() / "main.c", kSelfTest);
+  compile("gcc",
+          joined({{"-std=c99", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"},
+                  kWarnings,
+                  {"-I" + package.string(), "main.c", "-o", "program"}}),
           sources_of(package));
   EXPECT_EQ(output_of("program"), "0 -1\n");
 }

@@ -111,6 +111,7 @@ Target sample_target(const std::string& core, bool fpu) {
 CodeSizesForTarget no_code_sizes() {
   CodeSizesForTarget code;
   for (const std::string& kernel : kernels_of(lower(sample_graph()))) code.sizes.kernels[kernel] = {};
+  code.sizes.kernels[std::string(kRowOrder)] = {};
   return code;
 }
 
