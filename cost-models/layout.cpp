@@ -7,6 +7,7 @@
 
 #include "blocks/foundation/error.h"
 #include "cost-models/count.h"
+#include "cost-models/group_tiles.h"
 #include "exporters/runtime/mcufit_runtime.h"
 
 namespace mcufit {
@@ -96,12 +97,6 @@ std::vector<NodeId> called_nodes(const Graph& lowered) {
   return nodes;
 }
 
-std::vector<NodeId> called_nodes(const Graph& lowered, const MemoryPlan& plan) {
-  std::vector<NodeId> nodes = called_nodes(lowered);
-  if (streams_input(plan)) nodes.insert(nodes.begin(), 0);
-  return nodes;
-}
-
 std::set<std::string, std::less<>> kernels_of(const Graph& lowered) {
   std::set<std::string, std::less<>> kernels;
   for (const Node& node : lowered.nodes) {
@@ -116,6 +111,25 @@ bool sums_rows(const MemoryPlan& plan, NodeId id) { return plan.placement(id).sc
 
 bool is_mean(const Graph& lowered, NodeId id) { return std::holds_alternative<Mean>(lowered.node(id).op); }
 
+std::int64_t tiles_of(const Step& step) { return std::ssize(step.tile_cuts) + 1; }
+
+// The calls of a group in tiles, none of which is a sum.
+void add_tiles(const Graph& lowered, const MemoryPlan& plan, const Step& step,
+               std::vector<KernelCall>& calls) {
+  const RowGraph rows(lowered);
+  const GroupTiles tiles(rows, step.nodes.front(), step.nodes.back(), step.tile_cuts);
+  for (std::int32_t tile = 0; tile < tiles.tiles(); ++tile) {
+    for (const NodeId id : step.nodes) {
+      if (kernel_of(lowered, plan, id))
+        calls.push_back({id, tile, tiles.made(id, tile).width() * rows.column_macs(id)});
+    }
+  }
+}
+
+const Step& step_with(const MemoryPlan& plan, NodeId id) {
+  return plan.steps[static_cast<std::size_t>(plan.placement(id).first_step)];
+}
+
 // Inputs that are made in the same step.
 std::int64_t inputs_inside(const Graph& lowered, const Step& step) {
   std::int64_t count = 0;
@@ -128,9 +142,25 @@ std::int64_t inputs_inside(const Graph& lowered, const Step& step) {
 
 }  // namespace
 
+std::vector<KernelCall> kernel_calls(const Graph& lowered, const MemoryPlan& plan) {
+  std::vector<KernelCall> calls;
+  for (const Step& step : plan.steps) {
+    if (!step.tile_cuts.empty()) {
+      add_tiles(lowered, plan, step, calls);
+      continue;
+    }
+    for (const NodeId id : step.nodes) {
+      if (kernel_of(lowered, plan, id))
+        calls.push_back({.node = id, .tile = 0, .macs = count_macs(lowered, id)});
+    }
+  }
+  return calls;
+}
+
 NodeLayout node_layout(const Graph& lowered, const MemoryPlan& plan, NodeId id) {
   NodeLayout layout = node_layout(lowered, id);
   if (id == 0 && streams_input(plan)) layout.step_bytes = MCUFIT_VIEW_BYTES;
+  layout.step_bytes *= tiles_of(step_with(plan, id));
   if (sums_rows(plan, id))
     layout.step_bytes =
         is_mean(lowered, id) ? MCUFIT_MEAN_ROWS_S8_STEP_BYTES : MCUFIT_AVERAGE_POOL2D_ROWS_S8_STEP_BYTES;
@@ -169,8 +199,9 @@ std::int64_t row_table(std::int64_t calls, std::int64_t needs) {
 std::int64_t row_table_bytes(const Graph& lowered, const MemoryPlan& plan) {
   if (!has_row_steps(plan)) return 0;
   std::int64_t needs = 0;
-  for (const Step& step : plan.steps) needs += step.by_rows ? inputs_inside(lowered, step) : 0;
-  return row_table(std::ssize(called_nodes(lowered, plan)), needs);
+  for (const Step& step : plan.steps)
+    needs += step.by_rows ? inputs_inside(lowered, step) * tiles_of(step) : 0;
+  return row_table(std::ssize(kernel_calls(lowered, plan)), needs);
 }
 
 std::int64_t least_row_table_bytes(const Graph& lowered) {

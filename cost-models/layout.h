@@ -42,8 +42,16 @@ std::optional<std::string_view> kernel_of(const Graph& lowered, const MemoryPlan
 // The nodes of a lowered graph that a kernel executes, in order.
 std::vector<NodeId> called_nodes(const Graph& lowered);
 
-// The entries of a package's list of calls: the same, and before them the input where the plan streams it.
-std::vector<NodeId> called_nodes(const Graph& lowered, const MemoryPlan& plan);
+// One kernel call of a package, over whole tensors or row by row: of a node, or of one tile of it.
+struct KernelCall {
+  NodeId node = 0;
+  std::int32_t tile = 0;
+  std::int64_t macs = 0;
+};
+
+// A package's list of calls, in order of execution: a group in tiles is called once for each; a streamed
+// input is the first call of its group.
+std::vector<KernelCall> kernel_calls(const Graph& lowered, const MemoryPlan& plan);
 
 // Every kernel that a lowered graph needs.
 std::set<std::string, std::less<>> kernels_of(const Graph& lowered);

@@ -120,15 +120,15 @@ Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan
   cost.code_estimated = code.estimated;
   for (NodeId id = 0; id < lowered.size(); ++id) {
     const NodeLayout layout = node_layout(lowered, plan, id);
-    cost.macs += count_macs(lowered, id);
     cost.flash.weights_bytes += layout.filter_bytes;
     cost.flash.bias_bytes += layout.bias_bytes;
     cost.flash.table_bytes += layout.table_bytes;
     cost.flash.step_bytes += layout.step_bytes;
   }
   cost.flash.step_bytes += row_table_bytes(lowered, plan);
-  const auto calls = static_cast<std::int64_t>(called_nodes(lowered, plan).size());
-  const CodeCost priced = price_code(kernels_of(lowered, plan), calls, code.sizes);
+  const std::vector<KernelCall> calls = kernel_calls(lowered, plan);
+  for (const KernelCall& call : calls) cost.macs += call.macs;
+  const CodeCost priced = price_code(kernels_of(lowered, plan), std::ssize(calls), code.sizes);
   cost.flash.code_bytes = priced.code_bytes;
   cost.ram = {.arena_bytes = plan.arena_bytes,
               .data_bss_bytes = row_progress_bytes(plan),

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "cost-models/group_tiles.h"
 #include "cost-models/row_schedule.h"
 
 namespace mcufit {
@@ -18,10 +19,16 @@ std::vector<std::int32_t> rings_of(const RowGraph& rows, const Step& step) {
   return ring_rows(rows, first, last, row_schedule(rows, first, last));
 }
 
+std::int64_t row_bytes(const RowGraph& rows, const Step& step, NodeId id) {
+  if (step.tile_cuts.empty()) return rows.row_bytes(id);
+  return GroupTiles(rows, step.nodes.front(), step.nodes.back(), step.tile_cuts).row_bytes(id);
+}
+
 // Without an offset.
 Placement placement_of(const RowGraph& rows, const Step& step, NodeId id, std::int32_t ring) {
-  Placement place{.node = id, .bytes = ring * rows.row_bytes(id)};
-  if (ring < rows.height(id)) place.ring_rows = ring;
+  Placement place{.node = id, .bytes = ring * row_bytes(rows, step, id)};
+  const bool buffer = !step.tile_cuts.empty() && id != step.nodes.back();
+  if (ring < rows.height(id) || buffer) place.ring_rows = ring;
   if (step.nodes.size() > 1) place.scratch_bytes = rows.sum_bytes(id, step.nodes.front());
   return place;
 }

@@ -66,7 +66,7 @@ std::string steps_header(const QuantizedGraph& graph, const MemoryPlan& plan, co
       "#define {1}_CALLS {3}\n"
       "#define {1}_INPUT_OFFSET {4} /* of the input, bytes from the arena's start */\n"
       "#define {1}_OUTPUT_OFFSET {5}\n\n",
-      name, upper(name), kernels, called_nodes(graph.graph, plan).size(), plan.placement(0).offset,
+      name, upper(name), kernels, kernel_calls(graph.graph, plan).size(), plan.placement(0).offset,
       plan.placement(nodes - 1).offset, has_row_steps(plan) ? "#include \"mcufit_runtime.h\"\n\n" : "",
       streams_input(plan) ? ", and the rows of the input, which the sender delivers" : "");
   const std::string declarations = fmt::format(
@@ -102,10 +102,11 @@ std::string calls_source(const QuantizedGraph& graph, const MemoryPlan& plan, co
   std::string steps, calls;
   for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
     for (const NodeId id : step.nodes) {
-      const StepText text = step_text(graph, plan, id, name);
+      const KernelCall call{.node = id, .tile = step.tile};
+      const StepText text = step_text(graph, plan, call, name);
       const std::size_t group = step.by_rows && id == step.nodes.front() ? step.nodes.size() : 0;
       steps += text.step + "\n";
-      calls += fmt::format("    {{&{}_step{}, {}, {}, {}}}, /* {} */\n", name, id, text.end,
+      calls += fmt::format("    {{&{}, {}, {}, {}}}, /* {} */\n", step_name(call, name), text.end,
                            kernel_macro(name, text.kernel), group, c_comment(graph.graph.node(id).name));
     }
   }
@@ -135,7 +136,7 @@ void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std:
                  PackageFiles& files) {
   std::string tables, externals;
   for (const NodeId id : called_nodes(graph.graph)) {  // a streamed input has no tables
-    const StepText text = step_text(graph, plan, id, name);
+    const StepText text = step_text(graph, plan, {.node = id}, name);
     tables += text.tables;
     externals += text.externals;
   }

@@ -10,6 +10,7 @@
 #include "exporters/c_steps.h"
 #include "exporters/c_text.h"
 #include "exporters/checksums.h"
+#include "exporters/tile_columns.h"
 
 namespace mcufit {
 namespace {
@@ -47,18 +48,18 @@ std::string checksums(const QuantizedGraph& graph, const MemoryPlan& plan, const
 
 std::string places(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
   std::string text = fmt::format(
-      "/* Where each call's output lies: row r at offset + r % ring_rows * row_bytes. Running sums have "
-      "theirs "
-      "after\n   the last row of their input. */\n"
-      "static const struct {{\n  int32_t offset, row_bytes;\n  int16_t rows, ring_rows;\n  int8_t sums;\n}} "
-      "places[{}_CALLS] = {{\n",
+      "/* Where each call's output lies: the row_bytes of row r that it makes at offset + r % ring_rows * "
+      "row_stride.\n   Running sums have theirs after the last row of their input. */\n"
+      "static const struct {{\n  int32_t offset, row_stride, row_bytes;\n  int16_t rows, ring_rows;\n"
+      "  int8_t sums;\n}} places[{}_CALLS] = {{\n",
       upper(name));
-  for (const NodeId id : called_nodes(graph.graph, plan)) {
-    const Node& node = graph.graph.node(id);
-    const Placement& place = plan.placement(id);
-    text += fmt::format("    {{{}, {}, {}, {}, {}}}, /* {} */\n", place.offset,
-                        std::int64_t{node.shape.width} * node.shape.channels, node.shape.height,
-                        place.ring_rows > 0 ? place.ring_rows : node.shape.height,
+  for (const KernelCall& call : kernel_calls(graph.graph, plan)) {
+    const Node& node = graph.graph.node(call.node);
+    const Placement& place = plan.placement(call.node);
+    const TileColumns::Part made = made_part(graph.graph, plan, call);
+    text += fmt::format("    {{{}, {}, {}, {}, {}, {}}}, /* {} */\n", place.offset + made.start,
+                        made.row_bytes, std::int64_t{made.columns.width()} * node.shape.channels,
+                        node.shape.height, place.ring_rows > 0 ? place.ring_rows : node.shape.height,
                         place.scratch_bytes > 0 ? 1 : 0, c_comment(node.name));
   }
   return text + "};\n\n";
@@ -137,7 +138,7 @@ constexpr std::string_view kSelfTest = R"(int {0}_selftest(void) {{
 static uint32_t sums[MOST_CALLS]; /* of the rows that each call of a step made so far */
 
 static int8_t *place_of(int call, int16_t row, int8_t *arena) {{
-  return arena + places[call].offset + row % places[call].ring_rows * places[call].row_bytes;
+  return arena + places[call].offset + row % places[call].ring_rows * places[call].row_stride;
 }}
 
 static void add_row(uint32_t *sum, int call, int16_t row, int8_t *arena) {{

@@ -279,10 +279,17 @@ std::string c_comment(std::string_view text) {
   return clean;
 }
 
-StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id, std::string_view package) {
-  const RuntimeStep step = make_step(graph, plan, id);
+std::string step_name(const KernelCall& call, std::string_view package) {
+  const std::string name = fmt::format("{}_step{}", package, call.node);
+  return call.tile == 0 ? name : fmt::format("{}_tile{}", name, call.tile);
+}
+
+StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, const KernelCall& call,
+                   std::string_view package) {
+  const NodeId id = call.node;
+  const RuntimeStep step = make_step(graph, plan, id, call.tile);
   const std::string node = fmt::format("{}_n{}", package, id);
-  const std::string name = fmt::format("{}_step{}", package, id);
+  const std::string name = step_name(call, package);
   const Body body = body_of(step, node, name);
   StepText text;
   text.kernel = kernel_of(graph.graph, plan, id).value();

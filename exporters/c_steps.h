@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "blocks/quantized_graph.h"
+#include "cost-models/layout.h"
 #include "cost-models/plan.h"
 
 namespace mcufit {
@@ -27,7 +28,12 @@ struct StepText {
   int end = 0;            // the call computes [0, end)
 };
 
-StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id, std::string_view package);
+// Of a call in a tile; its tables are those of the node.
+StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, const KernelCall& call,
+                   std::string_view package);
+
+// "model_step3", of a tile behind the first "model_step3_tile1".
+std::string step_name(const KernelCall& call, std::string_view package);
 
 // Text for a C comment: without what could end it.
 std::string c_comment(std::string_view text);

@@ -10,8 +10,9 @@
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/json_reader.h"
 #include "blocks/foundation/version.h"
-#include "cost-models/count.h"
 #include "cost-models/layout.h"
+#include "exporters/c_steps.h"
+#include "exporters/tile_columns.h"
 
 namespace mcufit {
 namespace {
@@ -46,8 +47,10 @@ json tensor(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id) {
 
 json steps(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
   json list = json::array();
-  for (const NodeId id : called_nodes(graph.graph, plan)) {
+  for (const KernelCall& call : kernel_calls(graph.graph, plan)) {
+    const NodeId id = call.node;
     const Node& node = graph.graph.node(id);
+    const TileColumns::Part made = made_part(graph.graph, plan, call);
     const auto plan_step = static_cast<std::size_t>(plan.placement(id).first_step);
     list.push_back({{"node", id},
                     {"plan_step", plan_step},
@@ -55,10 +58,13 @@ json steps(const QuantizedGraph& graph, const MemoryPlan& plan, const std::strin
                     {"name", node.name},
                     {"op", op_name(node.op)},
                     {"kernel", kernel_of(graph.graph, plan, id).value()},
-                    {"symbol", fmt::format("{}_step{}", name, id)},
+                    {"symbol", step_name(call, name)},
                     {"shape", {node.shape.height, node.shape.width, node.shape.channels}},
-                    {"macs", count_macs(graph.graph, id)},
-                    {"offset", plan.placement(id).offset},
+                    {"macs", call.macs},
+                    {"tile", call.tile},
+                    {"columns", {made.columns.begin, made.columns.end}},
+                    {"offset", plan.placement(id).offset + made.start},
+                    {"row_stride", made.row_bytes},
                     {"bytes", node.shape.elements()},
                     {"ring_rows", plan.placement(id).ring_rows}});
   }
@@ -143,6 +149,13 @@ Shape read_shape(ObjectReader& r) {
   return shape;
 }
 
+ColumnRange read_columns(ObjectReader& r, std::int32_t width) {
+  const auto ends = r.integers("columns", {0, width}, 2, 2, "[begin, end) of the output");
+  if (ends.size() != 2) return {0, width};
+  if (ends[0] >= ends[1]) r.problem("columns", "has none");
+  return {static_cast<std::int32_t>(ends[0]), static_cast<std::int32_t>(ends[1])};
+}
+
 struct TensorPlace {
   std::int64_t bytes = 0;
   std::int64_t offset = 0;
@@ -164,9 +177,12 @@ ManifestStep read_step(ObjectReader& r) {
   step.kernel = r.string("kernel", "the runtime's kernel");
   r.string("symbol", "its constants");
   step.macs = r.integer("macs", {0, std::int64_t{1} << 50}, "multiply-accumulates");
+  step.tile = static_cast<std::int32_t>(r.integer("tile", {0, 32767}, "of a group in tiles"));
   step.offset = bytes(r, "offset");
+  step.row_stride = bytes(r, "row_stride");
   step.ring_rows = static_cast<std::int32_t>(r.integer("ring_rows", {0, 32767}, "0: the tensor is whole"));
   step.shape = read_shape(r);
+  step.columns = read_columns(r, step.shape.width);
   step.bytes = step.shape.elements();
   return step;
 }
@@ -250,7 +266,9 @@ bool sums_rows(const ManifestStep& step) { return step.kernel.ends_with("_rows_s
 std::vector<ManifestGroup> executed_groups(const Manifest& manifest) {
   std::vector<ManifestGroup> groups;
   for (std::size_t i = 0; i < manifest.steps.size(); ++i) {
-    if (i == 0 || manifest.steps[i].plan_step != manifest.steps[i - 1].plan_step) groups.push_back({i, i});
+    const bool starts = i == 0 || manifest.steps[i].plan_step != manifest.steps[i - 1].plan_step ||
+                        manifest.steps[i].tile != manifest.steps[i - 1].tile;
+    if (starts) groups.push_back({i, i});
     groups.back().end = i + 1;
   }
   return groups;

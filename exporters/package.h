@@ -11,6 +11,7 @@
 #include "blocks/quantized_graph.h"
 #include "cost-models/plan.h"
 #include "cost-models/price.h"
+#include "cost-models/row_schedule.h"
 #include "cost-models/target.h"
 #include "exporters/checksums.h"
 
@@ -59,11 +60,15 @@ struct ManifestStep {
   std::string kernel;
   Shape shape;  // of the output
   std::int64_t macs = 0;
-  std::int64_t offset = 0;  // of the output, in the arena
+  std::int32_t tile = 0;    // of a group in tiles
+  ColumnRange columns;      // of the output, that the call makes
+  std::int64_t offset = 0;  // of the first of them, in the arena
+  std::int64_t row_stride = 0;
   std::int64_t bytes = 0;
   std::int32_t ring_rows = 0;  // 0: the whole output, else a rolling line buffer
 
-  std::int64_t row_bytes() const { return std::int64_t{shape.width} * shape.channels; }
+  // That the call makes of a row.
+  std::int64_t row_bytes() const { return std::int64_t{columns.width()} * shape.channels; }
 };
 
 // True for a call that adds up the rows of its input and writes its output, of one row, with the last.
@@ -86,7 +91,7 @@ struct Manifest {
 // True when the package takes its input row by row; its first call is the input then.
 bool streams_input(const Manifest& manifest);
 
-// The calls [begin, end) of a manifest that run together, a step of the plan.
+// The calls [begin, end) of a manifest that run together, a step of the plan or one tile of it.
 struct ManifestGroup {
   std::size_t begin = 0, end = 0;
 };

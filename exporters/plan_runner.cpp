@@ -25,7 +25,7 @@ PlanRunner::PlanRunner(const QuantizedGraph& graph, const MemoryPlan& plan)
     first_place_.push_back(calls_.size());
     for (const NodeId id : step.nodes) {
       place_of[static_cast<std::size_t>(id)] = calls_.size();
-      calls_.push_back(make_step(graph, plan, id));
+      calls_.push_back(make_step(graph, plan, id, step.tile));
     }
   }
   for (std::size_t i = 0; i < tables_.needs.size(); ++i) {

@@ -12,8 +12,7 @@
 namespace mcufit {
 
 // The constants by which mcufit_row_order() gives the calls of a plan's groups in the order of
-// row_schedule(). A place is a node's number in called_nodes() with
-// the plan.
+// row_schedule(). A place is a call's number in kernel_calls().
 struct RowTables {
   std::vector<mcufit_row_call> calls;          // of each place, and an end
   std::vector<mcufit_row_need> needs;          // `sources` null; one of zeros where there is none
@@ -27,9 +26,11 @@ RowTables row_tables(const QuantizedGraph& graph, const MemoryPlan& plan);
 struct ExecutedStep {
   std::vector<NodeId> nodes;  // called ones
   bool by_rows = false;
+  std::int32_t tile = 0;
 };
 
-// The steps of a plan that call a kernel; a streamed input is the first node of the first.
+// The steps of a plan that call a kernel; a streamed input is the first node of the first, a group in tiles
+// is a step for each. Throws Error(input) for a plan with both.
 std::vector<ExecutedStep> executed_steps(const Graph& lowered, const MemoryPlan& plan);
 
 }  // namespace mcufit

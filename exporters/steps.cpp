@@ -9,6 +9,7 @@
 #include "blocks/foundation/error.h"
 #include "cost-models/layout.h"
 #include "exporters/lookup.h"
+#include "exporters/tile_columns.h"
 
 namespace mcufit {
 namespace {
@@ -18,11 +19,13 @@ struct Source {
   const QuantizedGraph& graph;
   const MemoryPlan& plan;
   NodeId id;
+  TileColumns columns;
 
   const Node& node() const { return graph.graph.node(id); }
   const QuantizedNode& quantized() const { return graph.node(id); }
   NodeId input(std::size_t i = 0) const { return node().inputs[i]; }
   const Shape& input_shape() const { return graph.graph.node(input()).shape; }
+  std::int32_t width() const { return columns.part(id).columns.width(); }
   const Quantization& input_quantization(std::size_t i = 0) const { return graph.node(input(i)).output; }
 };
 
@@ -43,9 +46,9 @@ std::int16_t extent(const Source& source, std::int64_t value) {
 mcufit_view view_of(const Source& source, NodeId id) {
   const Shape& shape = source.graph.graph.node(id).shape;
   const Placement& place = source.plan.placement(id);
-  return {.offset = narrow<std::int32_t>(source, "an arena offset of", place.offset),
-          .row_stride =
-              narrow<std::int32_t>(source, "a row stride of", std::int64_t{shape.width} * shape.channels),
+  const TileColumns::Part& part = source.columns.part(id);
+  return {.offset = narrow<std::int32_t>(source, "an arena offset of", place.offset + part.start),
+          .row_stride = narrow<std::int32_t>(source, "a row stride of", part.row_bytes),
           .pixel_stride = extent(source, shape.channels),
           .ring_rows = extent(source, place.ring_rows > 0 ? place.ring_rows : shape.height)};
 }
@@ -53,11 +56,13 @@ mcufit_view view_of(const Source& source, NodeId id) {
 mcufit_window window_of(const Source& source, const Window& window) {
   const Shape& input = source.input_shape();
   const Shape& output = source.node().shape;
+  const ColumnRange& read = source.columns.part(source.input()).columns;
+  const ColumnRange& made = source.columns.part(source.id).columns;
   const auto field = [&](std::int32_t value) { return extent(source, value); };
   return {.input_height = field(input.height),
-          .input_width = field(input.width),
+          .input_width = field(read.width()),
           .input_channels = field(input.channels),
-          .output_width = field(output.width),
+          .output_width = field(made.width()),
           .output_channels = field(output.channels),
           .kernel_height = field(window.kernel_height),
           .kernel_width = field(window.kernel_width),
@@ -66,7 +71,7 @@ mcufit_window window_of(const Source& source, const Window& window) {
           .dilation_height = field(window.dilation_height),
           .dilation_width = field(window.dilation_width),
           .pad_top = field(window.padding.top),
-          .pad_left = field(window.padding.left)};
+          .pad_left = field(window.padding.left + read.begin - made.begin * window.stride_width)};
 }
 
 mcufit_requantization requantization_of(const Source& source, Activation activation) {
@@ -143,11 +148,10 @@ mcufit_softmax_s8_step softmax_of(const Source& source) {
 }
 
 mcufit_lookup_s8_step lookup_of(const Source& source) {
-  const Shape& shape = source.node().shape;
   return {.input = view_of(source, source.input()),
           .output = view_of(source, source.id),
-          .width = extent(source, shape.width),
-          .channels = extent(source, shape.channels),
+          .width = extent(source, source.width()),
+          .channels = extent(source, source.node().shape.channels),
           .table = nullptr};
 }
 
@@ -263,7 +267,7 @@ mcufit_mul_s8_step mul_of(const Source& source, Activation activation) {
   return {.input1 = view_of(source, source.input(0)),
           .input2 = repeated_view_of(source, source.input(1)),
           .output = view_of(source, source.id),
-          .width = extent(source, source.node().shape.width),
+          .width = extent(source, source.width()),
           .channels = extent(source, source.node().shape.channels),
           .multiplier = f.multiplier,
           .zero_point1 = source.input_quantization(0).zero_point,
@@ -280,7 +284,7 @@ mcufit_add_s8_step add_of(const Source& source, Activation activation) {
   return {.input1 = view_of(source, source.input(0)),
           .input2 = view_of(source, source.input(1)),
           .output = view_of(source, source.id),
-          .width = extent(source, source.node().shape.width),
+          .width = extent(source, source.width()),
           .channels = extent(source, source.node().shape.channels),
           .multiplier1 = m.input1.multiplier,
           .multiplier2 = m.input2.multiplier,
@@ -313,8 +317,8 @@ Fields bound(Fields fields, const ConvolutionTables& tables) {
 
 }  // namespace
 
-RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id) {
-  const Source source{graph, plan, id};
+RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id, std::int32_t tile) {
+  const Source source{graph, plan, id, TileColumns(graph.graph, plan, id, tile)};
   const Node& node = source.node();
   const std::int16_t rows = extent(source, node.shape.height);
   return std::visit(

@@ -102,10 +102,10 @@ using RuntimeStep =
                  AveragePool2dRowsStep, ConcatenationStep, PadStep, ResizeStep, InputRowStep>;
 
 // The step that executes node `id`, which is neither an input that the plan has whole nor a reshape: with the
-// line buffers and running sums that the plan gives it. This is the one derivation of step fields: the C
-// emitter prints what the host runs. Throws Error(input) naming the node when the runtime has no kernel for
-// it or a number does not fit its field.
-RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id);
+// line buffers and running sums that the plan gives it, and of a group in tiles one tile of it. This is the
+// one derivation of step fields: the C emitter prints what the host runs. Throws Error(input) naming the node
+// when the runtime has no kernel for it or a number does not fit its field.
+RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id, std::int32_t tile = 0);
 
 // The step with its pointers set into its own tables, for the host; valid while `step` lives where it is.
 mcufit_conv2d_s8_step bound_fields(const Conv2dStep& step);

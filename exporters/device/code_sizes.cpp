@@ -144,7 +144,7 @@ Compiled compile(const QuantizedGraph& graph, MemoryPlan plan, const Target& tar
   const fs::path package = toolchain.folder() / "package";
   write_package(package, graph, cost, request);
   Compiled compiled;
-  compiled.steps = static_cast<std::int64_t>(called_nodes(graph.graph, cost.plan).size());
+  compiled.steps = std::ssize(kernel_calls(graph.graph, cost.plan));
   compiled.kernels = kernels_of(graph.graph, cost.plan);
   for (const std::string& source : read_manifest(package).sources) {
     const std::string stem = source.substr(0, source.rfind('.'));

@@ -99,8 +99,8 @@ struct RunRequest {
 // did not answer as it should.
 DeviceReport validate(const RunRequest& request, std::span<const TestVector> samples);
 
-// One call of a package as a device ran it, or a group of calls that runs row by row: then `step` is the last
-// of them, with the multiply-accumulates of all.
+// One call of a package as a device ran it, or a group of calls that runs row by row, or one tile of it: then
+// `step` is the last of them, with the multiply-accumulates of all.
 struct LayerRun {
   ManifestStep step;
   std::size_t first_call = 0;     // place in the manifest's steps

@@ -82,8 +82,9 @@ std::string linker_script(const Manifest& manifest, const Target& limits, const 
 std::string places(const Manifest& manifest) {
   std::string text;
   for (const ManifestStep& step : manifest.steps) {
-    text += fmt::format("{{{}, {}, {}, {}, {}}}, ", step.offset, step.row_bytes(), step.shape.height,
-                        step.ring_rows > 0 ? step.ring_rows : step.shape.height, sums_rows(step) ? 1 : 0);
+    text += fmt::format("{{{}, {}, {}, {}, {}, {}}}, ", step.offset, step.row_stride, step.row_bytes(),
+                        step.shape.height, step.ring_rows > 0 ? step.ring_rows : step.shape.height,
+                        sums_rows(step) ? 1 : 0);
   }
   return text;
 }

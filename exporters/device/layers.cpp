@@ -22,13 +22,16 @@ std::string_view text_of(std::span<const std::int8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// A group is its last call, with the name of the first beside its own and the arithmetic of all.
+// A group, or a tile of it, is its last call, with the name of the first beside its own, the columns where
+// they are not all, and the arithmetic of all.
 LayerRun layer_of(const Manifest& manifest, const ManifestGroup& group) {
   LayerRun layer{manifest.steps[group.end - 1], group.begin, 0, {}};
   layer.outputs.resize(group.end - group.begin);
   for (std::size_t i = group.begin; i + 1 < group.end; ++i) layer.step.macs += manifest.steps[i].macs;
   if (group.end - group.begin > 1)
     layer.step.name = fmt::format("{} .. {}", manifest.steps[group.begin].name, layer.step.name);
+  if (const ColumnRange& made = layer.step.columns; made.width() != layer.step.shape.width)
+    layer.step.name += fmt::format(", columns {} to {}", made.begin, made.end - 1);
   return layer;
 }
 
@@ -96,6 +99,13 @@ void take_outputs(const fs::path& file, const Manifest& manifest, LayersReport& 
   }
 }
 
+// Where byte `at` of what a call made lies in its node's output.
+std::int64_t index_in_output(const ManifestStep& step, std::int64_t at) {
+  const std::int64_t pixel = step.shape.channels;
+  return at / step.row_bytes() * step.shape.width * pixel + step.columns.begin * pixel +
+         at % step.row_bytes();
+}
+
 // Calls are compared in node order, which has the inputs of each before it: the first that differs went wrong
 // itself.
 std::optional<LayerMismatch> compare(const LayersReport& report, const Manifest& manifest,
@@ -104,11 +114,12 @@ std::optional<LayerMismatch> compare(const LayersReport& report, const Manifest&
   for (const LayerRun& layer : report.layers) {
     for (std::size_t i = 0; i < layer.outputs.size(); ++i) {
       const ManifestStep& step = manifest.steps[layer.first_call + i];
-      const auto& right = expected.at(static_cast<std::size_t>(step.node));
+      const auto right =
+          columns_of(expected.at(static_cast<std::size_t>(step.node)), step.shape, step.columns);
       const auto [f, e] =
           std::mismatch(layer.outputs[i].begin(), layer.outputs[i].end(), right.begin(), right.end());
       if (f != layer.outputs[i].end() && e != right.end())
-        return LayerMismatch{0, step, e - right.begin(), *e, *f};
+        return LayerMismatch{0, step, index_in_output(step, e - right.begin()), *e, *f};
     }
   }
   return std::nullopt;

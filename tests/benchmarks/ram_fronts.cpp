@@ -61,9 +61,9 @@ void print_tiled(const PublishedNet& net, const Graph& graph, bool input_streame
   const std::vector<FrontPoint> front = plan_front(
       graph, {.input_streamed = input_streamed, .most_mac_factor = net.published.back().mac_factor});
   std::cout << fmt::format(
-      "  input {}, groups in tiles, planned and verified on paper: {} plans in {:.1f} ms; bound {} bytes\n",
-      input_streamed ? "streamed" : "in the arena", front.size(), milliseconds(begin),
-      with_separators(front[0].plan.lower_bound_bytes));
+      "  input {}, groups in tiles: {} plans in {:.1f} ms; bound {} bytes\n",
+      input_streamed ? "streamed tile by tile, planned and verified on paper" : "in the arena", front.size(),
+      milliseconds(begin), with_separators(front[0].plan.lower_bound_bytes));
   const auto macs = static_cast<double>(count(graph).macs);
   std::vector<std::vector<std::string>> rows{{"", "MAC factor at most", "published", "arena bytes",
                                               "MAC factor", "MACs", "calls", "extra weight bytes",

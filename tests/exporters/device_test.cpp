@@ -141,6 +141,11 @@ TEST_P(EmulatedCore, GivesTheInterpretersBytesAndThePredictedLedger) {
   EXPECT_GT(fed.ram.stack_bytes, streamed.ram.stack_bytes);
   write(target, fed);
   expect_as_predicted(run_it("fed"), fed);
+
+  const Cost tiled = price(graph_.graph, code, tiled_groups(graph_.graph));
+  EXPECT_GT(tiled.flash.step_bytes, streamed.flash.step_bytes);
+  write(target, tiled);
+  expect_as_predicted(run_it("tiled"), tiled);
 }
 
 TEST_F(DeviceRun, OtherBytesAreReportedNotThrown) {
@@ -248,6 +253,45 @@ TEST_F(DeviceRun, LayersAddUpToTheInference) {
     EXPECT_GT(report.overhead(), 0) << device.name;
     EXPECT_LT(report.overhead(), 100) << device.name;
   }
+}
+
+// Of what a call made the columns of its tile, row after row; the byte that is named is the tensor's.
+TEST_F(DeviceRun, EachTileOfAGroupIsALayer) {
+  constexpr std::uint64_t kSeed = 5;  // of a network in which changes reach the output
+  graph_ = sample_network(kSeed);
+  vectors_ = sample_vectors(graph_, 5, kSeed);
+  const Cost tiled = price(graph_.graph, no_code_sizes(), tiled_groups(graph_.graph));
+  const Step& group = tiled.plan.steps[1];
+  ASSERT_FALSE(group.tile_cuts.empty());
+  write(sample_target("cortex-m4", true), tiled);
+  const auto tensors = interpret(graph_, vectors_[0].input);
+  const Manifest manifest = read_manifest(package());
+  const RunRequest request{package(), folder_.path() / "layers", "host", nullptr};
+  const LayersReport report = run_layers(request, vectors_[0].input);
+  for (std::size_t tile = 0; tile <= group.tile_cuts.size(); ++tile) {
+    EXPECT_EQ(report.layers[tile].step.node, group.nodes.back());
+    EXPECT_EQ(report.layers[tile].step.tile, tile);
+  }
+  for (const LayerRun& layer : report.layers) {
+    for (std::size_t i = 0; i < layer.outputs.size(); ++i) {
+      const ManifestStep& step = manifest.steps[layer.first_call + i];
+      auto right = columns_of(tensors[static_cast<std::size_t>(step.node)], step.shape, step.columns);
+      ASSERT_LE(layer.outputs[i].size(), right.size()) << step.name;
+      right.resize(layer.outputs[i].size());
+      EXPECT_EQ(layer.outputs[i], right) << step.name << " in tile " << step.tile;
+    }
+  }
+
+  corrupt_weights(1);
+  const DeviceReport wrong = run_it("work", "host", &graph_);
+  ASSERT_TRUE(wrong.first_mismatch && wrong.first_mismatch->layer);
+  const LayerMismatch& layer = *wrong.first_mismatch->layer;
+  EXPECT_EQ(layer.step.node, 1);
+  const auto& sample = vectors_[static_cast<std::size_t>(layer.sample)].input;
+  EXPECT_EQ(layer.expected, interpret(graph_, sample)[1].at(static_cast<std::size_t>(layer.index.value())));
+  const auto by_checksum = run_it("again", "cortex-m4").first_mismatch->layer;
+  ASSERT_TRUE(by_checksum.has_value());
+  EXPECT_EQ(by_checksum->step.node, 1);
 }
 
 TEST_F(DeviceRun, AModelThatWritesPastItsArenaIsFound) {

@@ -121,6 +121,19 @@ TEST_F(PackageQuality, SanitizersFindNothing) {
   EXPECT_EQ(output_of("program"), "0 -1\n");
 }
 
+// Each call's columns of each tile have the checksum that is known, and warnings find nothing in its tables.
+TEST_F(PackageQuality, TilesPassTheirSelfTestUnderSanitizers) {
+  MCUFIT_TRACE_SEED();
+  const fs::path package = write("one", tiled_groups(sample_network(seed()).graph));
+  write_file(folder_.path() / "main.c", kSelfTest);
+  compile("gcc",
+          joined({{"-std=c99", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"},
+                  kWarnings,
+                  {"-I" + package.string(), "main.c", "-o", "program"}}),
+          sources_of(package));
+  EXPECT_EQ(output_of("program"), "0 -1\n");
+}
+
 // Kernels keep nothing between calls, so two models can take turns call by call.
 constexpr const char* kTwoModels =
     "#include <cstdio>\n#include \"one_steps.h\"\n#include \"two_steps.h\"\n"

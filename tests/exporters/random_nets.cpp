@@ -251,4 +251,15 @@ QuantizedGraph random_net(Random& random, int ops, double planted) {
   return net.finish();
 }
 
+QuantizedGraph random_column_net(Random& random, int ops) {
+  constexpr int kColumnKinds[] = {0, 2, 4, 5, 7, 8, 9, 17};
+  RandomNet net(random);
+  Shape shape = random_shape(random, 9, 5);
+  shape.width = static_cast<std::int32_t>(random.between(5, 16));
+  NodeId x = net.input(shape);
+  for (int i = 0; i < ops; ++i) x = net.append_random(kColumnKinds[random.below(std::size(kColumnKinds))], x);
+  if (x == 0) net.append_random(0, x);
+  return net.finish();
+}
+
 }  // namespace mcufit::testing

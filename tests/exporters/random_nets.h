@@ -53,4 +53,7 @@ QuantizedGraph random_case(Random& random, int kind);
 // A net of about `ops` random ops.
 QuantizedGraph random_net(Random& random, int ops, double planted = 0);
 
+// A net of about `ops` random ops that make columns apart, wide enough for tiles.
+QuantizedGraph random_column_net(Random& random, int ops);
+
 }  // namespace mcufit::testing

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "cost-models/group_tiles.h"
 #include "cost-models/grouping.h"
 #include "cost-models/plan_groups.h"
 #include "cost-models/row_schedule.h"
 #include "cost-models/unshared_plan.h"
 #include "exporters/checksums.h"
+#include "tests/cost-models/random_tiles.h"
 
 namespace mcufit::testing {
 namespace {
@@ -49,6 +51,39 @@ MemoryPlan plan_of(const Graph& lowered, const std::vector<GroupRange>& groups) 
 }
 
 }  // namespace
+
+MemoryPlan random_tiled_plan(Random& random, const Graph& lowered, NodeId longest) {
+  const RowGraph rows(lowered);
+  std::vector<Step> steps{{.nodes = {0}}};
+  for (NodeId first = 1; first < lowered.size();) {
+    const NodeId most = std::min(static_cast<NodeId>(random.between(1, longest)), lowered.size() - first);
+    NodeId length = most;
+    std::vector<std::int32_t> cuts;
+    for (; length > 1 && cuts.empty(); --length) cuts = random_cuts(random, rows, first, first + length - 1);
+    length = cuts.empty() ? group_length(rows, first, most) : length + 1;
+    steps.push_back(step_of(first, length, length > 1));
+    steps.back().tile_cuts = std::move(cuts);
+    first += length;
+  }
+  return unshared_plan(lowered, std::move(steps));
+}
+
+MemoryPlan tiled_groups(const Graph& lowered) {
+  const RowGraph rows(lowered);
+  std::vector<Step> steps{{.nodes = {0}}};
+  for (NodeId first = 1; first < lowered.size();) {
+    Step step = step_of(first, 1, false);
+    for (NodeId last = lowered.size() - 1; last > first && step.tile_cuts.empty(); --last) {
+      std::vector<std::int32_t> cuts = even_cuts(rows.width(last), (rows.width(last) + 2) / 3);
+      if (cuts.empty() || !may_tile(rows, first, last, cuts)) continue;
+      step = step_of(first, last - first + 1, true);
+      step.tile_cuts = std::move(cuts);
+    }
+    first += static_cast<NodeId>(step.nodes.size());
+    steps.push_back(std::move(step));
+  }
+  return unshared_plan(lowered, std::move(steps));
+}
 
 MemoryPlan random_plan(Random& random, const Graph& lowered, NodeId longest, InputUse input) {
   const RowGraph rows(lowered);

@@ -15,6 +15,13 @@ enum class InputUse { whole, streamed };
 MemoryPlan random_plan(Random& random, const Graph& lowered, NodeId longest,
                        InputUse input = InputUse::whole);
 
+// The same where groups that may run in tiles do so, cut at random columns.
+MemoryPlan random_tiled_plan(Random& random, const Graph& lowered, NodeId longest);
+
+// Every node behind the input that may run in tiles in groups as long as may be, in tiles of three columns;
+// the others one by one.
+MemoryPlan tiled_groups(const Graph& lowered);
+
 // Every node behind the input in groups as long as may be.
 MemoryPlan longest_groups(const Graph& lowered, InputUse input = InputUse::whole);
 

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
 
+#include "blocks/foundation/error.h"
 #include "cost-models/grouping.h"
 #include "exporters/checksums.h"
 #include "exporters/interpreter.h"
@@ -22,7 +24,7 @@ void expect_interpreters_bytes(Random& random, const QuantizedGraph& graph, cons
   const PlanRunner runner(graph, plan);
   for (std::size_t i = 0; i < runner.steps().size(); ++i) {
     const ExecutedStep& step = runner.steps()[i];
-    if (step.by_rows) {
+    if (step.by_rows) {  // each tile
       ASSERT_EQ(runner.calls(i), row_schedule(step.nodes, graph.graph));
     }
   }
@@ -38,6 +40,53 @@ TEST(StreamedPlans, RandomNetsInRandomGroupsGiveTheInterpretersBytes) {
     Random random(seed, {static_cast<std::uint64_t>(i)});
     const QuantizedGraph graph = random_net(random, 10);
     expect_interpreters_bytes(random, graph, random_plan(random, graph.graph, 8));
+  }
+}
+
+bool in_tiles(const Step& step) { return !step.tile_cuts.empty(); }
+
+TEST(StreamedPlans, RandomNetsInRandomTilesGiveTheInterpretersBytes) {
+  const std::uint64_t seed = test_seed();
+  std::int64_t tiled = 0;
+  for (int i = 0; i < 400 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const QuantizedGraph graph = random_column_net(random, 8);
+    const MemoryPlan plan = random_tiled_plan(random, graph.graph, 6);
+    tiled += std::count_if(plan.steps.begin(), plan.steps.end(), in_tiles);
+    expect_interpreters_bytes(random, graph, plan);
+  }
+  EXPECT_GT(tiled, 100);
+}
+
+// Plans in tiles with line buffers that share bytes.
+TEST(StreamedPlans, ThePlannersTilesGiveTheInterpretersBytes) {
+  const std::uint64_t seed = test_seed();
+  std::int64_t tiled = 0;
+  for (int i = 0; i < 60 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const QuantizedGraph graph = random_column_net(random, 8);
+    for (const FrontPoint& p : plan_front(graph.graph, {.most_mac_factor = 2.0})) {
+      tiled += std::count_if(p.plan.steps.begin(), p.plan.steps.end(), in_tiles);
+      expect_interpreters_bytes(random, graph, p.plan);
+    }
+  }
+  EXPECT_GT(tiled, 0);
+}
+
+TEST(StreamedPlans, TilesWithTheInputRowByRowAreRefused) {
+  Random random(test_seed());
+  const QuantizedGraph graph = random_column_net(random, 8);
+  MemoryPlan plan = longest_groups(graph.graph, InputUse::streamed);
+  plan.steps.back().tile_cuts = {1};
+  try {
+    const PlanRunner runner(graph, plan);
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::input);
+    EXPECT_NE(std::string(e.what()).find("a plan that takes the input row by row"), std::string::npos)
+        << e.what();
   }
 }
 

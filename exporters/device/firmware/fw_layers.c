@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a model step by step on the first sample of inputs.bin. layers.txt gets the instructions of each step,
-   a group that runs row by row is one, and of the whole inference; layers.bin what every call made: of a
+   a group that runs row by row, or one tile of it, is one, and of the whole inference; layers.bin what every call made: of a
    step's one call its output; of a group in order each row behind its call's place in the group, in two
    bytes, and an end. */
 #include "fw_counter.h"
@@ -10,10 +10,10 @@
 #include "fw_semihosting.h"
 #include "mcufit_fw_model.h" /* written by the runner: MODEL_... */
 
-/* Where each call's output lies in the arena: row r at offset + r % ring_rows * row_bytes. Running sums have
-   theirs after the last row of their input. */
+/* Where each call's output lies in the arena: the row_bytes of row r that it makes at offset +
+   r % ring_rows * row_stride. Running sums have theirs after the last row of their input. */
 typedef struct {
-  uint32_t offset, row_bytes;
+  uint32_t offset, row_stride, row_bytes;
   int16_t rows, ring_rows;
   uint8_t sums;
 } place;
@@ -30,7 +30,7 @@ static const place *place_of(const MODEL_CALL *call) { return &places[call - MOD
 
 #if MODEL_GROUPED
 static int8_t *row_of(const place *p, int16_t row) {
-  return MODEL_ARENA + p->offset + (uint32_t)(row % p->ring_rows) * p->row_bytes;
+  return MODEL_ARENA + p->offset + (uint32_t)(row % p->ring_rows) * p->row_stride;
 }
 #endif
 
