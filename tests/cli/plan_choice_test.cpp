@@ -124,7 +124,7 @@ TEST_F(PlanChoice, WhatIsTooLargeForAnyPlanIsToldTheWaysOut) {
 
 TEST_F(PlanChoice, AForeignModelIsToldALargerTarget) {
   folder_.write("tiny.json", R"({"name": "tiny", "board": "none", "core": "cortex-m4", "features": [],
-      "clock_hz": 1000000, "flash_bytes": 65536, "ram_bytes": 2300, "active_power": null,
+      "clock_hz": 1000000, "flash_bytes": 65536, "ram_bytes": 1000, "active_power": null,
       "sleep_power": null, "source": "made up"})");
   const Finished f = run({"import", "small.tflite", "--target", "tiny.json"});
   EXPECT_EQ(f.exit_code, 10) << f.err;
