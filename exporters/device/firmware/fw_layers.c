@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a model step by step on the first sample of inputs.bin. layers.txt gets the instructions of each step,
-   a group that runs row by row, or one tile of it, is one, and of the whole inference; layers.bin what every call made: of a
-   step's one call its output; of a group in order each row behind its call's place in the group, in two
-   bytes, and an end. */
+   a group that runs row by row, or one tile of it, is one, and of the whole inference; layers.bin what every
+   call made: of a step's one call its output; of a group in order each row behind its call's place in the
+   group, in two bytes, and an end. */
 #include "fw_counter.h"
 #include "fw_inference.h"
 #include "fw_memory.h"
