@@ -48,7 +48,7 @@ class ColumnNet {
   }
 
   NodeId layer(NodeId x) {
-    const Shape& in = builder_.shape(x);
+    const Shape in = builder_.shape(x);  // the builder moves its nodes
     switch (random_.below(6)) {
       case 0:
         return builder_.conv2d(name(), x, extent(1, 5), window(in, true));
