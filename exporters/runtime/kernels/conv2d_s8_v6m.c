@@ -19,14 +19,17 @@ typedef uint32_t inputs_of_two;
 
 static inline uint32_t product(inputs_of_two x, int32_t w) { return x * (uint32_t)w; }
 
+/* Modulo 2^32: padding is summed in its place, where a sum that fits in the end may not. */
+static inline void subtract(int32_t *from, int32_t x) { *from = (int32_t)((uint32_t)*from - (uint32_t)x); }
+
 /* Takes the sums of two pixels out of a word: subtracts the lower from sums[0], the upper from
  * sums[CHANNELS].
  */
 static inline void take(uint32_t word, int32_t *sums) {
   const int32_t low = (int32_t)((word & 0xFFFFU) ^ 0x8000U) - 0x8000;
   const uint32_t high = (word - (uint32_t)low) >> 16;
-  sums[0] -= low;
-  sums[CHANNELS] -= (int32_t)(high ^ 0x8000U) - 0x8000;
+  subtract(sums, low);
+  subtract(sums + CHANNELS, (int32_t)(high ^ 0x8000U) - 0x8000);
 }
 
 /* Adds the products of n taps of both pixels with filter w to sums[0] and sums[CHANNELS], those with filter v
@@ -73,10 +76,10 @@ static MCUFIT_NOINLINE void dot(const inputs_of_two *x, const int8_t *w, const i
           [inputs] "=&l"(inputs), [of_w] "=&l"(of_w), [of_v] "=&l"(of_v), [t] "=&l"(t)
         : [w] "l"(w), [v] "l"(v)
         : "cc", "memory");
-    sums[0] -= a;
-    sums[CHANNELS] -= b;
-    sums[1] -= c;
-    sums[CHANNELS + 1] -= d;
+    subtract(sums, a);
+    subtract(sums + CHANNELS, b);
+    subtract(sums + 1, c);
+    subtract(sums + CHANNELS + 1, d);
   }
 #else
   for (; n > 1; n -= 2) {
