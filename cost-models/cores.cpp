@@ -68,7 +68,7 @@ std::vector<Core> make_cores() {
                  "PULP, RI5CY user manual: loads 1 cycle and 1 more where used next, taken branches 3; "
                  "it stands in for other single-issue RV32 cores")},
       {"rv64", rv32, {"atomic", "fpu", "fpu_double"}, "rv32", std::nullopt},
-      {"avr", {}, {}, "cortex-m4", std::nullopt},
+      {"avr", {}, {}, "cortex-m3", std::nullopt},
       {"xtensa-lx6", thumb2, {"fpu"}, "rv32", std::nullopt},
       {"xtensa-lx7", thumb2, {"fpu", "simd128"}, "rv32", std::nullopt},
   };
