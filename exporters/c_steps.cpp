@@ -29,8 +29,9 @@ std::string numbers(std::span<const Integer> values, std::size_t indent) {
 }
 
 template <typename Integer>
-std::string array(std::string_view declaration, std::span<const Integer> values) {
-  return fmt::format("{}[{}] MCUFIT_IN_FLASH = {{\n{}}};\n", declaration, values.size(), numbers(values, 4));
+std::string array(std::string_view declaration, std::span<const Integer> values,
+                  std::string_view place = "MCUFIT_IN_FLASH") {
+  return fmt::format("{}[{}] {} = {{\n{}}};\n", declaration, values.size(), place, numbers(values, 4));
 }
 
 std::string view_fields(const mcufit_view& v) {
@@ -66,12 +67,14 @@ std::string text_of(const mcufit_conv2d_s8_step& s, std::string_view node) {
       text_of(s.requantization, node));
 }
 
-std::string text_of(const mcufit_fully_connected_s8_step& s, std::string_view node) {
+std::string text_of(const FullyConnectedStep& step, std::string_view node) {
+  const mcufit_fully_connected_s8_step& s = step.fields;
   return fmt::format(
       "    .input_offset = {}, .output_offset = {},\n    .input_elements = {}, .output_elements = {},\n"
-      "    .filter = {}_filter,\n    .bias = {}_bias,\n    .requantization = {}",
+      "    .filter = {}_filter,\n    .bias = {}_bias,\n    .requantization = {},\n"
+      "    .interleaved_outputs = MCUFIT_INTERLEAVED({})",
       s.input_offset, s.output_offset, s.input_elements, s.output_elements, node, node,
-      text_of(s.requantization, node));
+      text_of(s.requantization, node), step.interleaved.outputs);
 }
 
 std::string text_of(const mcufit_add_s8_step& s) {
@@ -186,6 +189,19 @@ std::vector<Array> arrays_of(const ConvolutionTables& t, std::string_view node) 
           array_of<std::int8_t>(node, "int8_t", "shift", t.shift)};
 }
 
+// The compiler takes the order of the filter that the core's kernel reads.
+std::vector<Array> arrays_of(const FullyConnectedStep& s, std::string_view node) {
+  std::vector<Array> arrays = arrays_of(s.tables, node);
+  if (s.interleaved.outputs == 0) return arrays;
+  Array& filter = arrays.front();
+  const std::string interleaved =
+      array(fmt::format("const int8_t {}_filter", node), std::span<const std::int8_t>(s.interleaved.bytes),
+            "MCUFIT_IN_FLASH MCUFIT_WORD_ALIGNED");
+  filter.definition =
+      fmt::format("#if defined(MCUFIT_INTERLEAVES)\n{}#else\n{}#endif\n", interleaved, filter.definition);
+  return arrays;
+}
+
 // The parts of a StepText that depend on the kind of step.
 struct Body {
   std::string_view type;
@@ -205,7 +221,7 @@ Body body_of(const RuntimeStep& step, std::string_view node, std::string_view na
                         arrays_of(s.tables, node)};
           },
           [&](const FullyConnectedStep& s) {
-            return Body{"mcufit_fully_connected_s8_step", text_of(s.fields, node), arrays_of(s.tables, node)};
+            return Body{"mcufit_fully_connected_s8_step", text_of(s, node), arrays_of(s, node)};
           },
           [&](const AddStep& s) {
             return Body{"mcufit_add_s8_step", text_of(s.fields)};

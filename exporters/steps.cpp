@@ -132,7 +132,15 @@ mcufit_fully_connected_s8_step fully_connected_of(const Source& source, Activati
           .output_elements = extent(source, source.node().shape.channels),
           .filter = nullptr,
           .bias = nullptr,
-          .requantization = requantization_of(source, activation)};
+          .requantization = requantization_of(source, activation),
+          .interleaved_outputs = 0};
+}
+
+FullyConnectedStep fully_connected_step(const Source& source, const FullyConnected& op) {
+  const std::int16_t outputs = extent(source, source.node().shape.channels);
+  ConvolutionTables tables = tables_of(source);
+  InterleavedFilter interleaved = interleave(tables.filter, outputs);
+  return {fully_connected_of(source, op.activation), std::move(tables), std::move(interleaved), outputs};
 }
 
 mcufit_softmax_s8_step softmax_of(const Source& source) {
@@ -329,10 +337,7 @@ RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeI
                    return DepthwiseConv2dStep{convolution_of(source, d.window, d.activation),
                                               tables_of(source), rows};
                  },
-                 [&](const FullyConnected& f) -> RuntimeStep {
-                   return FullyConnectedStep{fully_connected_of(source, f.activation), tables_of(source),
-                                             extent(source, node.shape.channels)};
-                 },
+                 [&](const FullyConnected& f) -> RuntimeStep { return fully_connected_step(source, f); },
                  [&](const Add& a) -> RuntimeStep {
                    return AddStep{add_of(source, a.activation), rows};
                  },

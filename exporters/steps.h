@@ -9,6 +9,7 @@
 
 #include "blocks/quantized_graph.h"
 #include "cost-models/plan.h"
+#include "exporters/interleaved_filter.h"
 #include "exporters/runtime/mcufit_runtime.h"
 
 namespace mcufit {
@@ -34,9 +35,10 @@ struct DepthwiseConv2dStep {
   std::int16_t end;  // output rows
 };
 struct FullyConnectedStep {
-  mcufit_fully_connected_s8_step fields;
+  mcufit_fully_connected_s8_step fields;  // as of a core that reads the filter in its own order
   ConvolutionTables tables;
-  std::int16_t end;  // outputs
+  InterleavedFilter interleaved;  // the filter of tables once more
+  std::int16_t end;               // outputs
 };
 struct AddStep {
   mcufit_add_s8_step fields;

@@ -18,4 +18,13 @@
 #endif
 #endif
 
+/* Filters of fully-connected layers are interleaved for the DSP instructions, which Helium's are ahead of. */
+#if defined(MCUFIT_ISA_DSP) && !defined(MCUFIT_ISA_MVE)
+#define MCUFIT_INTERLEAVED(outputs) (outputs)
+#define MCUFIT_INTERLEAVES
+#define MCUFIT_WORD_ALIGNED __attribute__((aligned(4)))
+#else
+#define MCUFIT_INTERLEAVED(outputs) 0
+#endif
+
 #endif

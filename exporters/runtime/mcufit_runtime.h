@@ -5,6 +5,8 @@
 #define MCUFIT_RUNTIME_H
 
 #include <stdint.h>
+
+#include "mcufit_isa.h"
 #ifdef __AVR__
 #include <avr/pgmspace.h>
 #endif
@@ -94,6 +96,11 @@ typedef struct {
   const int8_t *filter; /* [out][in], in flash */
   const int32_t *bias;  /* [out], in flash, the input's zero point folded in likewise */
   mcufit_requantization requantization;
+  int16_t interleaved_outputs; /* the first outputs, whose filters lie by fours as [in / 4][2][2][2][2]: of
+                                  four elements and four outputs, outputs 0 and 1 before 2 and 3, elements
+                                  0 and 2 before 1 and 3, of both elements the bytes of both outputs, the
+                                  second less 1 where the first is negative. 0 where the core does not
+                                  read them so: MCUFIT_INTERLEAVED. */
 } mcufit_fully_connected_s8_step;
 
 /* Element-wise over two tensors; the output may be one of the inputs (in place). A view whose strides are 0
@@ -280,7 +287,7 @@ static inline int32_t mcufit_row(const mcufit_view *view, int32_t row) {
 /* sizeof the steps where pointers have 32 bits: what the cost model charges; asserted when the kernels are
  * compiled. */
 #define MCUFIT_CONV2D_S8_STEP_BYTES 72
-#define MCUFIT_FULLY_CONNECTED_S8_STEP_BYTES 32
+#define MCUFIT_FULLY_CONNECTED_S8_STEP_BYTES 36
 #define MCUFIT_ADD_S8_STEP_BYTES 64
 #define MCUFIT_POOL2D_S8_STEP_BYTES 52
 #define MCUFIT_SOFTMAX_S8_STEP_BYTES 36

@@ -6,7 +6,8 @@
 
 #define MOST_BYTES 400000U
 
-static int8_t arena_memory[MOST_BYTES], filter_memory[MOST_BYTES], shift[2048];
+static int8_t arena_memory[MOST_BYTES], shift[2048];
+static int8_t filter_memory[MOST_BYTES] __attribute__((aligned(4)));
 static int32_t bias[2048], multiplier[2048];
 static uint32_t cases, results; /* files */
 
@@ -71,13 +72,20 @@ static void next_convolution(mcufit_conv2d_s8_step* s) {
   s->bias = bias;
 }
 
+/* The filter comes once more, as cores read it that want it interleaved. */
 static void next_layer(mcufit_fully_connected_s8_step* s) {
+  uint32_t interleaved_bytes;
   s->input_offset = next();
   s->output_offset = next();
   s->input_elements = next16();
   s->output_elements = next16();
   s->filter = next_tables(&s->requantization);
   s->bias = bias;
+  s->interleaved_outputs = next16();
+  s->interleaved_outputs = MCUFIT_INTERLEAVED(s->interleaved_outputs);
+  interleaved_bytes = (uint32_t)next();
+  next_bytes(s->interleaved_outputs > 0 ? filter_memory : arena_memory, interleaved_bytes);
+  if (s->interleaved_outputs > 0) s->filter = filter_memory;
 }
 
 static void next_add(mcufit_add_s8_step* s) {

@@ -141,6 +141,10 @@ void add_fully_connected(Random& random, Cases& cases) {
   const mcufit_fully_connected_s8_step& f = step.fields;
   cases.words({f.input_offset, f.output_offset, f.input_elements, f.output_elements});
   cases.tables(random, step.tables, f.requantization);
+  const bool interleaved = random.below(4) != 0;
+  cases.word(interleaved ? step.interleaved.outputs : 0);
+  cases.word(interleaved ? std::ssize(step.interleaved.bytes) : 0);
+  if (interleaved) cases.raw(step.interleaved.bytes);
   cases.call(random, RuntimeStep(step), first, narrow(random.between(first + 1, step.end)),
              random_bytes(random, plan.arena_bytes));
 }
