@@ -59,12 +59,17 @@ std::string text_of(const mcufit_requantization& q, std::string_view node) {
       node, q.output_zero_point, q.output_min, q.output_max);
 }
 
-std::string text_of(const mcufit_conv2d_s8_step& s, std::string_view node) {
+std::string text_of(const mcufit_conv2d_s8_step& s, const std::string& interleaved, std::string_view node) {
   return fmt::format(
-      "    .input = {},\n    .output = {},\n    .window = {},\n    .input_zero_point = {},\n"
+      "    .input = {},\n    .output = {},\n    .window = {},\n    .input_zero_point = {},{}\n"
       "    .filter = {}_filter,\n    .bias = {}_bias,\n    .requantization = {}",
-      text_of(s.input), text_of(s.output), text_of(s.window), s.input_zero_point, node, node,
+      text_of(s.input), text_of(s.output), text_of(s.window), s.input_zero_point, interleaved, node, node,
       text_of(s.requantization, node));
+}
+
+std::string text_of(const Conv2dStep& step, std::string_view node) {
+  const int all = step.interleaved.outputs > 0 ? 1 : 0;
+  return text_of(step.fields, fmt::format(" .interleaved = MCUFIT_INTERLEAVED({}),", all), node);
 }
 
 std::string text_of(const FullyConnectedStep& step, std::string_view node) {
@@ -190,7 +195,8 @@ std::vector<Array> arrays_of(const ConvolutionTables& t, std::string_view node) 
 }
 
 // The compiler takes the order of the filter that the core's kernel reads.
-std::vector<Array> arrays_of(const FullyConnectedStep& s, std::string_view node) {
+template <typename Step>
+std::vector<Array> interleaved_arrays(const Step& s, std::string_view node) {
   std::vector<Array> arrays = arrays_of(s.tables, node);
   if (s.interleaved.outputs == 0) return arrays;
   Array& filter = arrays.front();
@@ -214,14 +220,14 @@ Body body_of(const RuntimeStep& step, std::string_view node, std::string_view na
   return std::visit(
       overloaded{
           [&](const Conv2dStep& s) {
-            return Body{"mcufit_conv2d_s8_step", text_of(s.fields, node), arrays_of(s.tables, node)};
+            return Body{"mcufit_conv2d_s8_step", text_of(s, node), interleaved_arrays(s, node)};
           },
           [&](const DepthwiseConv2dStep& s) {
-            return Body{"mcufit_depthwise_conv2d_s8_step", text_of(s.fields, node),
+            return Body{"mcufit_depthwise_conv2d_s8_step", text_of(s.fields, "", node),
                         arrays_of(s.tables, node)};
           },
           [&](const FullyConnectedStep& s) {
-            return Body{"mcufit_fully_connected_s8_step", text_of(s, node), arrays_of(s, node)};
+            return Body{"mcufit_fully_connected_s8_step", text_of(s, node), interleaved_arrays(s, node)};
           },
           [&](const AddStep& s) {
             return Body{"mcufit_add_s8_step", text_of(s.fields)};

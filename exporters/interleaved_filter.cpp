@@ -2,7 +2,6 @@
 #include "exporters/interleaved_filter.h"
 
 #include <array>
-#include <cstdint>
 #include <cstdlib>
 #include <limits>
 #include <optional>
@@ -10,67 +9,87 @@
 namespace mcufit {
 namespace {
 
-constexpr std::size_t kFour = 4;
+constexpr std::size_t kInputs = 4;  // of a block
 
-// Four inputs of four outputs.
-using Block = std::array<std::int8_t, kFour * kFour>;
+// Weights [outputs][inputs].
+struct Filter {
+  std::span<const std::int8_t> weights;
+  std::size_t inputs;
 
-std::optional<Block> interleaved_block(std::span<const std::int8_t> filter, std::size_t inputs,
-                                       std::size_t output, std::size_t input) {
-  constexpr std::array<std::size_t, kFour> order = {0, 2, 1, 3};
-  Block block{};
-  auto byte = block.begin();
-  for (std::size_t pair = output; pair < output + kFour; pair += 2) {
-    for (const std::size_t i : order) {
-      const std::int8_t first = filter[pair * inputs + input + i];
-      const int second = filter[(pair + 1) * inputs + input + i] - (first < 0 ? 1 : 0);
-      if (second < std::numeric_limits<std::int8_t>::min()) return std::nullopt;
-      *byte++ = first;
-      *byte++ = static_cast<std::int8_t>(second);
-    }
+  std::int8_t at(std::size_t output, std::size_t input) const { return weights[output * inputs + input]; }
+};
+
+// Appends four inputs of two outputs; false where a half word does not hold both.
+bool append_pair(const Filter& filter, std::size_t output, std::size_t input,
+                 std::vector<std::int8_t>& bytes) {
+  constexpr std::array<std::size_t, kInputs> order = {0, 2, 1, 3};
+  for (const std::size_t i : order) {
+    const std::int8_t first = filter.at(output, input + i);
+    const int second = filter.at(output + 1, input + i) - (first < 0 ? 1 : 0);
+    if (second < std::numeric_limits<std::int8_t>::min()) return false;
+    bytes.push_back(first);
+    bytes.push_back(static_cast<std::int8_t>(second));
   }
-  return block;
+  return true;
 }
 
-// 32 bits hold the sums of both outputs of each pair, whatever the input is.
-bool sums_fit(std::span<const std::int8_t> filter, std::size_t inputs, std::size_t output) {
+// Outputs [output, output + count), by twos.
+std::optional<std::vector<std::int8_t>> interleaved(const Filter& filter, std::size_t output,
+                                                    std::size_t count) {
+  std::vector<std::int8_t> bytes;
+  bytes.reserve(count * filter.inputs);
+  for (std::size_t input = 0; input < filter.inputs; input += kInputs) {
+    for (std::size_t pair = output; pair < output + count; pair += 2) {
+      if (!append_pair(filter, pair, input, bytes)) return std::nullopt;
+    }
+  }
+  return bytes;
+}
+
+// 32 bits hold the sums of both outputs of each of two pairs, whatever the input is.
+bool sums_fit(const Filter& filter, std::size_t output) {
   constexpr std::int64_t limit = (std::int64_t{1} << 31) / 128;
-  for (std::size_t pair = output; pair < output + kFour; pair += 2) {
+  for (const std::size_t pair : {output, output + 2}) {
     std::int64_t largest = 0;
-    for (std::size_t i = 0; i < inputs; ++i)
-      largest += std::abs(filter[pair * inputs + i]) + 256 * std::abs(filter[(pair + 1) * inputs + i]);
+    for (std::size_t i = 0; i < filter.inputs; ++i)
+      largest += std::abs(filter.at(pair, i)) + 256 * std::abs(filter.at(pair + 1, i));
     if (largest >= limit) return false;
   }
   return true;
 }
 
-std::optional<std::vector<std::int8_t>> interleaved_outputs(std::span<const std::int8_t> filter,
-                                                            std::size_t inputs, std::size_t output) {
-  if (!sums_fit(filter, inputs, output)) return std::nullopt;
-  std::vector<std::int8_t> bytes;
-  bytes.reserve(kFour * inputs);
-  for (std::size_t i = 0; i < inputs; i += kFour) {
-    const std::optional<Block> block = interleaved_block(filter, inputs, output, i);
-    if (!block) return std::nullopt;
-    bytes.insert(bytes.end(), block->begin(), block->end());
+// Groups of outputs from the first on, up to one that `takes` refuses.
+template <typename Takes>
+InterleavedFilter interleave(const Filter& filter, std::size_t group, const Takes& takes) {
+  InterleavedFilter result;
+  std::size_t output = 0;
+  while (filter.inputs % kInputs == 0 && (output + group) * filter.inputs <= filter.weights.size() &&
+         takes(output)) {
+    const auto bytes = interleaved(filter, output, group);
+    if (!bytes) break;
+    result.bytes.insert(result.bytes.end(), bytes->begin(), bytes->end());
+    output += group;
   }
-  return bytes;
+  const auto rest = filter.weights.subspan(result.bytes.size());
+  result.bytes.insert(result.bytes.end(), rest.begin(), rest.end());
+  result.outputs = static_cast<std::int16_t>(output);
+  return result;
+}
+
+Filter filter_of(std::span<const std::int8_t> weights, std::int16_t outputs) {
+  return {weights, weights.size() / static_cast<std::size_t>(outputs)};
 }
 
 }  // namespace
 
-InterleavedFilter interleave(std::span<const std::int8_t> filter, std::int16_t outputs) {
-  InterleavedFilter result;
-  const auto count = static_cast<std::size_t>(outputs);
-  const std::size_t inputs = filter.size() / count;
-  while (inputs % kFour == 0 && result.bytes.size() + kFour * inputs <= filter.size()) {
-    const auto bytes = interleaved_outputs(filter, inputs, static_cast<std::size_t>(result.outputs));
-    if (!bytes) break;
-    result.bytes.insert(result.bytes.end(), bytes->begin(), bytes->end());
-    result.outputs = static_cast<std::int16_t>(result.outputs + static_cast<int>(kFour));
-  }
-  const auto rest = filter.subspan(result.bytes.size());
-  result.bytes.insert(result.bytes.end(), rest.begin(), rest.end());
+InterleavedFilter interleave_fours(std::span<const std::int8_t> filter, std::int16_t outputs) {
+  const Filter f = filter_of(filter, outputs);
+  return interleave(f, 4, [&](std::size_t output) { return sums_fit(f, output); });
+}
+
+InterleavedFilter interleave_twos(std::span<const std::int8_t> filter, std::int16_t outputs) {
+  InterleavedFilter result = interleave(filter_of(filter, outputs), 2, [](std::size_t) { return true; });
+  if (result.outputs != outputs / 2 * 2) return {{filter.begin(), filter.end()}, 0};
   return result;
 }
 

@@ -7,18 +7,23 @@
 
 namespace mcufit {
 
-// The filter of a fully_connected node as kernels with DSP instructions read it: a half word w of two outputs
-// is w0 + 256 * w1, so that sum(w * x) = sum(w0 * x) + 256 * sum(w1 * x) brings both sums with one product
-// of two half words an element (SMLAD) and one more for w0 alone, which SXTB16 widens. Bytes do not change in
-// number; mcufit_fully_connected_s8_step in mcufit_runtime.h has their order.
+// The filter of a conv2d or fully_connected node as kernels with DSP instructions read it: a half word w of
+// two outputs is w0 + 256 * w1, so that sum(w * x) = sum(w0 * x) + 256 * sum(w1 * x) brings both sums with
+// one product of two half words an element (SMLAD) and one more for w0 alone, which SXTB16 widens. Bytes do
+// not change in number; the steps in mcufit_runtime.h have their order.
 struct InterleavedFilter {
   std::vector<std::int8_t> bytes;  // of all outputs: those that are not interleaved follow as they were
-  std::int16_t outputs = 0;        // the first ones, by fours
+  std::int16_t outputs = 0;        // that are interleaved, the first ones
 };
 
-// Of int8 weights [outputs][inputs]: as many outputs from the first on as come by fours with inputs by fours,
-// in which no w1 = -128 stands beside a negative w0 (the half word would not hold them), and whose sums of
-// both outputs stay below 2^31 (those of up to 510 inputs always do).
-InterleavedFilter interleave(std::span<const std::int8_t> filter, std::int16_t outputs);
+// Of int8 weights [outputs][inputs], with inputs by fours; no output where the node's kernel would not take
+// it. No w1 = -128 may stand beside a negative w0: the half word would not hold them.
+
+// Of fully_connected, by fours: as many outputs from the first on as may be, whose sums of both outputs stay
+// below 2^31 whatever the input is. Those of up to 510 inputs always do.
+InterleavedFilter interleave_fours(std::span<const std::int8_t> filter, std::int16_t outputs);
+
+// Of conv2d, by twos: all but an odd last one, or none. Its kernel takes the sums apart after 144 inputs.
+InterleavedFilter interleave_twos(std::span<const std::int8_t> filter, std::int16_t outputs);
 
 }  // namespace mcufit

@@ -108,10 +108,18 @@ mcufit_conv2d_s8_step convolution_of(const Source& source, const Window& window,
   return {.input = view_of(source, source.input()),
           .output = view_of(source, source.id),
           .window = window_of(source, window),
-          .input_zero_point = static_cast<std::int16_t>(padded ? source.input_quantization().zero_point : 0),
+          .input_zero_point = static_cast<std::int8_t>(padded ? source.input_quantization().zero_point : 0),
+          .interleaved = 0,
           .filter = nullptr,
           .bias = nullptr,
           .requantization = requantization_of(source, activation)};
+}
+
+Conv2dStep conv2d_step(const Source& source, const Conv2d& op, std::int16_t rows) {
+  ConvolutionTables tables = tables_of(source);
+  InterleavedFilter interleaved =
+      interleave_twos(tables.filter, extent(source, source.node().shape.channels));
+  return {convolution_of(source, op.window, op.activation), std::move(tables), std::move(interleaved), rows};
 }
 
 mcufit_pool2d_s8_step pool_of(const Source& source, const Window& window, Activation activation) {
@@ -139,7 +147,7 @@ mcufit_fully_connected_s8_step fully_connected_of(const Source& source, Activati
 FullyConnectedStep fully_connected_step(const Source& source, const FullyConnected& op) {
   const std::int16_t outputs = extent(source, source.node().shape.channels);
   ConvolutionTables tables = tables_of(source);
-  InterleavedFilter interleaved = interleave(tables.filter, outputs);
+  InterleavedFilter interleaved = interleave_fours(tables.filter, outputs);
   return {fully_connected_of(source, op.activation), std::move(tables), std::move(interleaved), outputs};
 }
 
@@ -330,9 +338,7 @@ RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeI
   const Node& node = source.node();
   const std::int16_t rows = extent(source, node.shape.height);
   return std::visit(
-      overloaded{[&](const Conv2d& c) -> RuntimeStep {
-                   return Conv2dStep{convolution_of(source, c.window, c.activation), tables_of(source), rows};
-                 },
+      overloaded{[&](const Conv2d& c) -> RuntimeStep { return conv2d_step(source, c, rows); },
                  [&](const DepthwiseConv2d& d) -> RuntimeStep {
                    return DepthwiseConv2dStep{convolution_of(source, d.window, d.activation),
                                               tables_of(source), rows};

@@ -25,9 +25,10 @@ struct ConvolutionTables {
 };
 
 struct Conv2dStep {
-  mcufit_conv2d_s8_step fields;
+  mcufit_conv2d_s8_step fields;  // as of a core that reads the filter in its own order
   ConvolutionTables tables;
-  std::int16_t end;  // output rows
+  InterleavedFilter interleaved;  // the filter of tables once more
+  std::int16_t end;               // output rows
 };
 struct DepthwiseConv2dStep {
   mcufit_depthwise_conv2d_s8_step fields;
@@ -35,7 +36,7 @@ struct DepthwiseConv2dStep {
   std::int16_t end;  // output rows
 };
 struct FullyConnectedStep {
-  mcufit_fully_connected_s8_step fields;  // as of a core that reads the filter in its own order
+  mcufit_fully_connected_s8_step fields;  // likewise
   ConvolutionTables tables;
   InterleavedFilter interleaved;  // the filter of tables once more
   std::int16_t end;               // outputs

@@ -67,25 +67,31 @@ static void next_convolution(mcufit_conv2d_s8_step* s) {
   next_view(&s->input);
   next_view(&s->output);
   next_window(&s->window);
-  s->input_zero_point = next16();
+  s->input_zero_point = (int8_t)next();
+  s->interleaved = 0;
   s->filter = next_tables(&s->requantization);
   s->bias = bias;
 }
 
-/* The filter comes once more, as cores read it that want it interleaved. */
+/* The filter comes once more, as cores read it that want it interleaved; how many outputs of it are. */
+static int16_t next_interleaved(const int8_t** filter) {
+  const int16_t outputs = next16();
+  const uint32_t bytes = (uint32_t)next();
+  const int16_t read = (int16_t)MCUFIT_INTERLEAVED(outputs);
+  if (outputs == 0) return 0;
+  next_bytes(read > 0 ? filter_memory : arena_memory, bytes);
+  if (read > 0) *filter = filter_memory;
+  return read;
+}
+
 static void next_layer(mcufit_fully_connected_s8_step* s) {
-  uint32_t interleaved_bytes;
   s->input_offset = next();
   s->output_offset = next();
   s->input_elements = next16();
   s->output_elements = next16();
   s->filter = next_tables(&s->requantization);
   s->bias = bias;
-  s->interleaved_outputs = next16();
-  s->interleaved_outputs = MCUFIT_INTERLEAVED(s->interleaved_outputs);
-  interleaved_bytes = (uint32_t)next();
-  next_bytes(s->interleaved_outputs > 0 ? filter_memory : arena_memory, interleaved_bytes);
-  if (s->interleaved_outputs > 0) s->filter = filter_memory;
+  s->interleaved_outputs = next_interleaved(&s->filter);
 }
 
 static void next_add(mcufit_add_s8_step* s) {
@@ -134,6 +140,7 @@ static void run_case(int32_t kind) {
   uint32_t bytes;
   int16_t first, end;
   next_step(kind);
+  if (kind == 0) step.convolution.interleaved = next_interleaved(&step.convolution.filter) > 0;
   first = next16();
   end = next16();
   arena = arena_memory + next();

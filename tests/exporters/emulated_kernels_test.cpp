@@ -67,7 +67,17 @@ struct Cases {
            w.dilation_width, w.pad_top, w.pad_left});
   }
 
-  void fields(Random& random, const Conv2dStep& s) { convolution(random, s.fields, s.tables); }
+  void interleaved(Random& random, const InterleavedFilter& filter) {
+    const bool taken = filter.outputs > 0 && random.below(4) != 0;
+    word(taken ? filter.outputs : 0);
+    word(std::ssize(filter.bytes));
+    if (taken) raw(filter.bytes);
+  }
+
+  void fields(Random& random, const Conv2dStep& s) {
+    convolution(random, s.fields, s.tables);
+    interleaved(random, s.interleaved);
+  }
   void fields(Random& random, const DepthwiseConv2dStep& s) { convolution(random, s.fields, s.tables); }
   void fields(Random&, const AveragePool2dStep& s) {
     windowed(s.fields);
@@ -141,10 +151,7 @@ void add_fully_connected(Random& random, Cases& cases) {
   const mcufit_fully_connected_s8_step& f = step.fields;
   cases.words({f.input_offset, f.output_offset, f.input_elements, f.output_elements});
   cases.tables(random, step.tables, f.requantization);
-  const bool interleaved = random.below(4) != 0;
-  cases.word(interleaved ? step.interleaved.outputs : 0);
-  cases.word(interleaved ? std::ssize(step.interleaved.bytes) : 0);
-  if (interleaved) cases.raw(step.interleaved.bytes);
+  cases.interleaved(random, step.interleaved);
   cases.call(random, RuntimeStep(step), first, narrow(random.between(first + 1, step.end)),
              random_bytes(random, plan.arena_bytes));
 }

@@ -16,34 +16,62 @@ std::vector<std::int8_t> random_filter(Random& random, int outputs, int inputs) 
   return filter;
 }
 
+int weight(const std::vector<std::int8_t>& filter, int at) {
+  return int{filter[static_cast<std::size_t>(at)]};
+}
+
 // The half word of outputs `pair` and `pair` + 1 for an input.
 int half_word(const InterleavedFilter& f, int inputs, int pair, int input) {
   constexpr int place[] = {0, 2, 1, 3};  // of an input among four
   const int at = pair / 4 * 4 * inputs + input / 4 * 16 + pair % 4 * 4 + place[input % 4] * 2;
-  const auto byte = [&](int i) { return f.bytes[static_cast<std::size_t>(i)]; };
-  return byte(at + 1) * 256 + static_cast<std::uint8_t>(byte(at));
+  return weight(f.bytes, at + 1) * 256 + static_cast<std::uint8_t>(weight(f.bytes, at));
 }
 
 TEST(InterleavedFilter, HalfWordsAreSumsOfTwoOutputs) {
   Random random(test_seed(), {0});
   constexpr int outputs = 8, inputs = 12;
   const std::vector<std::int8_t> filter = random_filter(random, outputs, inputs);
-  const InterleavedFilter result = interleave(filter, outputs);
+  const InterleavedFilter result = interleave_fours(filter, outputs);
   ASSERT_EQ(result.outputs, outputs);
   ASSERT_EQ(result.bytes.size(), filter.size());
   for (int pair = 0; pair < outputs; pair += 2) {
     for (int i = 0; i < inputs; ++i) {
-      const int first = filter[static_cast<std::size_t>(pair * inputs + i)];
-      const int second = filter[static_cast<std::size_t>((pair + 1) * inputs + i)];
+      const int first = weight(filter, pair * inputs + i);
+      const int second = weight(filter, (pair + 1) * inputs + i);
       EXPECT_EQ(half_word(result, inputs, pair, i), first + 256 * second) << pair << ", " << i;
     }
   }
 }
 
+TEST(InterleavedFilter, OfConvolutionsTwoOutputsLieTogether) {
+  Random random(test_seed(), {3});
+  const std::vector<std::int8_t> filter = random_filter(random, 5, 8);
+  const InterleavedFilter result = interleave_twos(filter, 5);
+  ASSERT_EQ(result.outputs, 4);
+  ASSERT_EQ(result.bytes.size(), filter.size());
+  constexpr int order[] = {0, 2, 1, 3};
+  for (int i = 0; i < 16; ++i) {  // outputs 2 and 3
+    const int input = i / 2 / 4 * 4 + order[i / 2 % 4];
+    const int first = weight(filter, 2 * 8 + input);
+    const int second = weight(filter, 3 * 8 + input) - (first < 0 ? 1 : 0);
+    EXPECT_EQ(weight(result.bytes, 16 + i), i % 2 == 0 ? first : second) << i;
+  }
+  EXPECT_TRUE(std::equal(filter.begin() + 32, filter.end(), result.bytes.begin() + 32));
+}
+
+TEST(InterleavedFilter, ConvolutionsAreInterleavedAsAWholeOrNotAtAll) {
+  std::vector<std::int8_t> filter(32, 1);
+  filter[16] = -1;    // output 4
+  filter[20] = -128;  // output 5, the same input
+  const InterleavedFilter result = interleave_twos(filter, 8);
+  EXPECT_EQ(result.outputs, 0);
+  EXPECT_EQ(result.bytes, filter);
+}
+
 TEST(InterleavedFilter, OutputsAfterTheLastFourStayAsTheyWere) {
   Random random(test_seed(), {1});
   const std::vector<std::int8_t> filter = random_filter(random, 7, 8);
-  const InterleavedFilter result = interleave(filter, 7);
+  const InterleavedFilter result = interleave_fours(filter, 7);
   EXPECT_EQ(result.outputs, 4);
   EXPECT_TRUE(std::equal(filter.begin() + 32, filter.end(), result.bytes.begin() + 32));
 }
@@ -51,7 +79,7 @@ TEST(InterleavedFilter, OutputsAfterTheLastFourStayAsTheyWere) {
 TEST(InterleavedFilter, InputsThatComeNotByFoursStayAsTheyWere) {
   Random random(test_seed(), {2});
   const std::vector<std::int8_t> filter = random_filter(random, 8, 6);
-  const InterleavedFilter result = interleave(filter, 8);
+  const InterleavedFilter result = interleave_fours(filter, 8);
   EXPECT_EQ(result.outputs, 0);
   EXPECT_EQ(result.bytes, filter);
 }
@@ -60,17 +88,17 @@ TEST(InterleavedFilter, StopsWhereAHalfWordDoesNotHoldBothWeights) {
   std::vector<std::int8_t> filter(32, 1);
   filter[16] = -1;    // output 4
   filter[20] = -128;  // output 5, the same input
-  EXPECT_EQ(interleave(filter, 8).outputs, 4);
+  EXPECT_EQ(interleave_fours(filter, 8).outputs, 4);
   filter[16] = 0;
-  EXPECT_EQ(interleave(filter, 8).outputs, 8);
+  EXPECT_EQ(interleave_fours(filter, 8).outputs, 8);
 }
 
 TEST(InterleavedFilter, StopsWhereASumOfBothDoesNotFit) {
   constexpr std::size_t inputs = 520;  // 127 * 257 * 128 * 514 is the first to pass 2^31
   std::vector<std::int8_t> filter(inputs * 4, 127);
-  EXPECT_EQ(interleave(filter, 4).outputs, 0);
-  filter.resize(512 * 4);
-  EXPECT_EQ(interleave(filter, 4).outputs, 4);
+  EXPECT_EQ(interleave_fours(filter, 4).outputs, 0);
+  filter.resize(std::size_t{512} * 4);
+  EXPECT_EQ(interleave_fours(filter, 4).outputs, 4);
 }
 
 }  // namespace

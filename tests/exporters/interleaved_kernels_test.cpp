@@ -21,40 +21,74 @@ Shape drawn_input(Random& random) {
   return {1, 1, static_cast<std::int32_t>(random.between(1, most) * four)};
 }
 
-// Runs random portions of the outputs.
-void run_interleaved(Random& random, const FullyConnectedStep& step, std::int8_t* arena) {
+mcufit_fully_connected_s8_step interleaved_fields(const FullyConnectedStep& step) {
   mcufit_fully_connected_s8_step fields = bound_fields(step);
   fields.filter = step.interleaved.bytes.data();
   fields.interleaved_outputs = step.interleaved.outputs;
+  return fields;
+}
+
+mcufit_conv2d_s8_step interleaved_fields(const Conv2dStep& step) {
+  mcufit_conv2d_s8_step fields = bound_fields(step);
+  fields.filter = step.interleaved.bytes.data();
+  fields.interleaved = step.interleaved.outputs > 0 ? 1 : 0;
+  return fields;
+}
+
+// Runs random portions of the op's outputs, and compares them and what lies around them; whether the filter
+// was interleaved.
+template <typename Step, typename Kernel>
+bool check_interleaved(Random& random, const QuantizedGraph& graph, const Kernel& kernel) {
+  const MemoryPlan plan = stacked_plan(graph.graph);
+  const auto step = std::get<Step>(make_step(graph, plan, 1));
+  const std::vector<std::int8_t> input = random_bytes(random, graph.graph.input_shape().elements());
+  std::vector<std::int8_t> arena = random_bytes(random, plan.arena_bytes + 7);
+  std::copy(input.begin(), input.end(), arena.begin());
+  std::vector<std::int8_t> expected = arena;
+  const std::vector<std::int8_t> output = interpret(graph, input).back();
+  std::copy(output.begin(), output.end(), expected.begin() + plan.placement(1).offset);
+  const auto fields = interleaved_fields(step);
   for (std::int16_t first = 0; first < step.end;) {
     const auto end = random.below(2) == 0 ? step.end : narrow(random.between(first + 1, step.end));
-    mcufit_fully_connected_s8(&fields, arena, first, end);
+    kernel(&fields, arena.data(), first, end);
     first = end;
   }
+  EXPECT_EQ(arena, expected);
+  return step.interleaved.outputs > 0;
+}
+
+// Draws an op and its input, and checks it, in many cases, of which enough are interleaved.
+template <typename Draw>
+void check_cases(const Draw& draw_and_check) {
+  const std::uint64_t seed = test_seed();
+  int interleaved = 0;
+  for (int i = 0; i < kCases && !::testing::Test::HasFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    interleaved += draw_and_check(random) ? 1 : 0;
+  }
+  EXPECT_GT(interleaved, kCases / 4);
 }
 
 TEST(InterleavedKernels, FullyConnectedEqualsInterpreter) {
-  const std::uint64_t seed = test_seed();
-  int interleaved = 0;
-  for (int i = 0; i < kCases; ++i) {
-    SCOPED_TRACE(case_name(seed, i));
-    Random random(seed, {static_cast<std::uint64_t>(i)});
+  check_cases([](Random& random) {
     const FullyConnected op{static_cast<std::int32_t>(random.between(1, 40)), random.below(4) != 0,
                             random_activation(random)};
     const QuantizedGraph graph = single_op_graph(random, drawn_input(random), op);
-    const MemoryPlan plan = stacked_plan(graph.graph);
-    const auto step = std::get<FullyConnectedStep>(make_step(graph, plan, 1));
-    interleaved += step.interleaved.outputs > 0 ? 1 : 0;
-    const std::vector<std::int8_t> input = random_bytes(random, graph.graph.input_shape().elements());
-    std::vector<std::int8_t> arena = random_bytes(random, plan.arena_bytes + 7);
-    std::copy(input.begin(), input.end(), arena.begin());
-    std::vector<std::int8_t> expected = arena;
-    const std::vector<std::int8_t> output = interpret(graph, input).back();
-    std::copy(output.begin(), output.end(), expected.begin() + plan.placement(1).offset);
-    run_interleaved(random, step, arena.data());
-    ASSERT_EQ(arena, expected);
-  }
-  EXPECT_GT(interleaved, kCases / 4);
+    return check_interleaved<FullyConnectedStep>(random, graph, mcufit_fully_connected_s8);
+  });
+}
+
+TEST(InterleavedKernels, Conv2dEqualsInterpreter) {
+  check_cases([](Random& random) {
+    Shape input = random_shape(random, 9, 9);
+    if (random.below(4) != 0) input.channels = static_cast<std::int32_t>(random.between(1, 12) * 4);
+    const Window window = random.below(3) == 0 ? square_window(1, 1, 0) : random_window(random, input);
+    const auto outputs = static_cast<std::int32_t>(random.between(1, random.below(5) == 0 ? 80 : 17));
+    const Conv2d op{outputs, window, random.below(4) != 0, random_activation(random)};
+    const QuantizedGraph graph = single_op_graph(random, input, op);
+    return check_interleaved<Conv2dStep>(random, graph, mcufit_conv2d_s8);
+  });
 }
 
 }  // namespace

@@ -47,14 +47,15 @@ class Arena {
   mcufit_view allocate(Shape shape) { return allocate(shape, shape.height); }
 
   std::int8_t* pixel(const mcufit_view& view, std::int32_t row, std::int32_t column) {
-    return bytes.data() + view.offset + row % view.ring_rows * view.row_stride + column * view.pixel_stride;
+    const std::int32_t at = row % view.ring_rows * view.row_stride + column * view.pixel_stride;
+    return bytes.data() + view.offset + at;
   }
 
   void put_row(const mcufit_view& view, Shape shape, const std::vector<std::int8_t>& tensor,
                std::int32_t row) {
     for (std::int32_t x = 0; x < shape.width; ++x) {
-      std::memcpy(pixel(view, row, x), tensor.data() + (row * shape.width + x) * shape.channels,
-                  static_cast<std::size_t>(shape.channels));
+      const std::int32_t from = (row * shape.width + x) * shape.channels;
+      std::memcpy(pixel(view, row, x), tensor.data() + from, static_cast<std::size_t>(shape.channels));
     }
   }
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Up to five output pixels at a time, whatever their rows: their patches of the input are widened to int16
+/* Up to four output pixels at a time, whatever their rows: their patches of the input are widened to int16
    once, so that each word of a filter is loaded and widened once for all of them. Filters too long for that
    go in portions, and the sums of some output channels wait for the next portion, so that the stack holds no
-   more than these. */
+   more than these. Filters that the exporter interleaved bring two output channels at a time, as
+   mcufit_fully_connected_s8 says; a portion is short enough for the sums of both. */
 #define MCUFIT_DSP_SMALL
 #include "mcufit_dsp.h"
 
 typedef char mcufit_conv2d_s8_step_bytes
     [sizeof(void *) != 4 || sizeof(mcufit_conv2d_s8_step) == MCUFIT_CONV2D_S8_STEP_BYTES ? 1 : -1];
 
-#define LANES 5
+#define LANES 4
 /* The most taps of a filter that is no portion; taps of a portion, and channels whose sums wait. */
 #define DEPTH 144
 #define PORTION 96
@@ -31,7 +32,7 @@ typedef struct {
   int32_t runs;                  /* of a row */
   int32_t last_row, last_column; /* of a first tap whose patch is inside */
   int short_form;                /* of requantization, and no clamp but to int8 */
-  int lanes;                     /* 5, 4 or 2 */
+  int lanes;                     /* 4 or 2 */
   int32_t depth, block;          /* taps and channels that are computed at once */
   pixel pixels[LANES];
   mcufit_s16x2 *taps;                                   /* of each four: (0, 2) of each lane, then (1, 3) */
@@ -47,8 +48,8 @@ static MCUFIT_NOINLINE mcufit_s16x2 *widen(const int8_t *from, int32_t n, mcufit
   "ldr %[word], [%[from]], #4\n\t"      \
   "sxtb16 %[even], %[word]\n\t"         \
   "sxtb16 %[word], %[word], ror #8\n\t" \
-  "str %[even], [%[to]], #20\n\t"       \
-  "str %[word], [%[to]], #20\n\t"
+  "str %[even], [%[to]], #16\n\t"       \
+  "str %[word], [%[to]], #16\n\t"
   __asm__ volatile(
       "subs %[n], %[n], #16\n\t"
       "blt 2f\n"
@@ -208,31 +209,27 @@ static MCUFIT_NOINLINE void gather_rows(tile *t, int lane) {
   widen(t->bytes, (int32_t)(byte - t->bytes), t->taps + lane);
 }
 
-/* Widens n taps, a multiple of 4, for five lanes, whose bytes lie `apart`. */
-static inline mcufit_s16x2 *widen_five(const int8_t *from, int32_t apart, int32_t n, mcufit_s16x2 *to) {
+/* Widens n taps, a multiple of 4, for all lanes, whose bytes lie `apart`. */
+static inline mcufit_s16x2 *widen_lanes(const int8_t *from, int32_t apart, int32_t n, mcufit_s16x2 *to) {
 #if defined(MCUFIT_ISA_DSP)
   const int8_t *fourth = from + 3 * apart;
   __asm__ volatile(
       "1:\n\t"
-      "ldr r9, [%[x], %[s]]\n\t"
-      "ldr r10, [%[x], %[s], lsl #1]\n\t"
-      "ldr r12, [%[t], %[s]]\n\t"
-      "ldr r11, [%[t]], #4\n\t"
-      "ldr r8, [%[x]], #4\n\t"
-      "sxtb16 r5, r9\n\t"
-      "sxtb16 r6, r10\n\t"
-      "sxtb16 r4, r8\n\t"
-      "stmia %[to]!, {r4, r5, r6}\n\t"
-      "sxtb16 r4, r11\n\t"
-      "sxtb16 r5, r12\n\t"
-      "stmia %[to]!, {r4, r5}\n\t"
+      "ldr r5, [%[x], %[s]]\n\t"
+      "ldr r6, [%[x], %[s], lsl #1]\n\t"
+      "ldr r8, [%[t]], #4\n\t"
+      "ldr r4, [%[x]], #4\n\t"
+      "sxtb16 r9, r4\n\t"
+      "sxtb16 r10, r5\n\t"
+      "sxtb16 r11, r6\n\t"
+      "sxtb16 r12, r8\n\t"
+      "stmia %[to]!, {r9, r10, r11, r12}\n\t"
+      "sxtb16 r4, r4, ror #8\n\t"
+      "sxtb16 r5, r5, ror #8\n\t"
+      "sxtb16 r6, r6, ror #8\n\t"
       "sxtb16 r8, r8, ror #8\n\t"
-      "sxtb16 r9, r9, ror #8\n\t"
-      "sxtb16 r10, r10, ror #8\n\t"
-      "sxtb16 r11, r11, ror #8\n\t"
-      "sxtb16 r12, r12, ror #8\n\t"
       "subs %[n], %[n], #4\n\t"
-      "stmia %[to]!, {r8, r9, r10, r11, r12}\n\t"
+      "stmia %[to]!, {r4, r5, r6, r8}\n\t"
       "bgt 1b"
       : [x] "+r"(from), [t] "+r"(fourth), [to] "+r"(to), [n] "+r"(n)
       : [s] "r"(apart)
@@ -245,14 +242,33 @@ static inline mcufit_s16x2 *widen_five(const int8_t *from, int32_t apart, int32_
   return to;
 }
 
-/* Widens taps [first, end) of five pixels side by side, with columns that are all inside and runs that come
-   by fours. */
-static MCUFIT_NOINLINE void gather_five(tile *t, int32_t first, int32_t end) {
+static int32_t apart_of(const tile *t) {
+  return t->step->window.stride_width * (int32_t)t->step->input.pixel_stride;
+}
+
+/* Whether the lanes' patches are inside and equally far apart: of one row, or single pixels that follow each
+   other over the end of a row. A lane that repeats the last pixel is not. */
+static int in_line(const tile *t) {
+  const mcufit_view *view = &t->step->input;
+  const pixel *p = t->pixels, *last = p + LANES - 1;
+  int32_t from_first = (last->column - p->column) * (int32_t)view->pixel_stride;
+  if (last->output == last[-1].output || !inside_columns(t, p) || !inside_columns(t, last)) return 0;
+  if (p->row != last->row) {
+    if (t->filter_bytes != t->step->window.input_channels || p->row < 0 || last->row > t->last_row ||
+        !inside_columns(t, p + 1) || !inside_columns(t, p + 2))
+      return 0;
+    from_first += mcufit_row(view, last->row) - mcufit_row(view, p->row);
+  }
+  return from_first == (LANES - 1) * apart_of(t);
+}
+
+/* Widens taps [first, end) of pixels in line, whose runs come by fours. */
+static MCUFIT_NOINLINE void gather_lanes(tile *t, int32_t first, int32_t end) {
   const mcufit_view *view = &t->step->input;
   const mcufit_window *window = &t->step->window;
   const pixel *p = t->pixels;
   const int32_t run = t->run, runs = t->runs;
-  const int32_t apart = window->stride_width * (int32_t)view->pixel_stride;
+  const int32_t apart = apart_of(t);
   const int32_t nth = first / run;
   const int32_t ky = nth / runs;
   mcufit_s16x2 *to = t->taps;
@@ -263,7 +279,7 @@ static MCUFIT_NOINLINE void gather_five(tile *t, int32_t first, int32_t end) {
     const int32_t n = run - from < end - first ? run - from : end - first;
     const int32_t column = p->column + kx * window->dilation_width;
     if ((uint32_t)row < (uint32_t)window->input_height) {
-      to = widen_five(t->input + mcufit_row(view, row) + column * view->pixel_stride + from, apart, n, to);
+      to = widen_lanes(t->input + mcufit_row(view, row) + column * view->pixel_stride + from, apart, n, to);
     } else {
       int lane;
       for (lane = 0; lane < LANES; ++lane) widen_value(t->step->input_zero_point, n, to + lane);
@@ -279,12 +295,10 @@ static MCUFIT_NOINLINE void gather_five(tile *t, int32_t first, int32_t end) {
 }
 
 static MCUFIT_NOINLINE void gather_tile(tile *t, int32_t first, int32_t end) {
-  const pixel *last = t->pixels + LANES - 1;
   const int rows = t->runs == 1 && end - first == t->filter_bytes && (t->run <= 16 || (t->run & 3) != 0);
   int lane;
-  if (t->lanes == LANES && (t->run & 3) == 0 && t->pixels[0].row == last->row &&
-      inside_columns(t, t->pixels) && inside_columns(t, last)) {
-    gather_five(t, first, end);
+  if (t->lanes == LANES && (t->run & 3) == 0 && in_line(t)) {
+    gather_lanes(t, first, end);
     return;
   }
   for (lane = 0; lane < t->lanes; ++lane) {
@@ -320,179 +334,288 @@ typedef struct {
   const int32_t *bias;       /* that the sums start from; 0: they start from what was kept */
   const int32_t *multiplier; /* of the short form; 0: the sums are kept */
   const int8_t *shift;
-  int32_t skip; /* bytes from the last word to the next channel's first */
+  int32_t skip; /* bytes from the last word to the next channel's or pair's first */
   int32_t end;  /* the channel to stop at */
-  int8_t *outputs[LANES];
   const mcufit_s16x2 *taps;
-  int32_t entry;    /* of the loop, for assembly */
+  int32_t entry; /* of the loop, for assembly */
+  int8_t *outputs[LANES];
   int32_t rounding; /* and the output's zero point, before the shift */
-  int32_t tail;     /* of the loop, for assembly */
   const mcufit_s16x2 *end_taps;
   int32_t *kept;
   int32_t lanes;
-  int32_t left_out; /* bytes of the loop's code that the first round passes over */
+  int32_t left_out; /* bytes of the loop's code that the first round passes over, so that whole ones follow */
 } computation;
 
-/* Words of a filter in a round of the loop for five lanes, and for fewer. */
-#define ROUND 8
-#define SHORT_ROUND 4
-/* Bytes of a word's instructions, of 4 bytes each, for five, four and two lanes. */
-#define WORD_5_BYTES 60
-#define WORD_4_BYTES 52
-#define WORD_2_BYTES 36
+/* Taps by fours in a round of the loops for pairs of channels, those of two lanes, and single channels; bytes
+   of the instructions of four taps. */
+#define PAIR_ROUND 6
+#define PAIR_BYTES 96
+#define TWO_LANES_ROUND 2
+#define TWO_LANES_BYTES 56
+#define CHANNEL_ROUND 4
+#define CHANNEL_BYTES 52
 
 #if defined(MCUFIT_ISA_DSP)
-#define MCUFIT_ADD(sum, x) "smlad " sum ", %[pair], " x ", " sum "\n\t"
-#define MCUFIT_FIRST              \
-  "ldr.w %[word], [%[w]], #4\n\t" \
-  "sxtb16 %[pair], %[word]\n\t"
-#define MCUFIT_SECOND "sxtb16 %[pair], %[word], ror #8\n\t"
-#define MCUFIT_ADD_2 MCUFIT_ADD("r4", "r9") MCUFIT_ADD("r5", "r10")
-#define MCUFIT_ADD_4 MCUFIT_ADD_2 MCUFIT_ADD("r6", "r11") MCUFIT_ADD("r8", "r12")
-#define MCUFIT_ADD_5 MCUFIT_ADD_4 MCUFIT_ADD("%[e]", "lr")
-#define MCUFIT_LOAD_2 "ldrd r9, r10, [%[x]], #20\n\t"
-#define MCUFIT_LOAD_5 "ldmia.w %[x]!, {r9, r10, r11, r12, lr}\n\t"
-/* A word of a filter, with the lanes' sums in r4, r5, r6, r8, e. */
-#define MCUFIT_WORD(load, add) MCUFIT_FIRST load add MCUFIT_SECOND load add
-#define MCUFIT_WORD_2 MCUFIT_WORD(MCUFIT_LOAD_2, MCUFIT_ADD_2)
-#define MCUFIT_WORD_4 MCUFIT_WORD(MCUFIT_LOAD_5, MCUFIT_ADD_4)
-#define MCUFIT_WORD_5 MCUFIT_WORD(MCUFIT_LOAD_5, MCUFIT_ADD_5)
-#define MCUFIT_ROUND_END    \
-  "ldr r9, %[end_taps]\n\t" \
-  "cmp %[x], r9\n\t"
+#define MCUFIT_ADD(sum, w, x) "smlad " sum ", " w ", " x ", " sum "\n\t"
+#define MCUFIT_ROUND_END         \
+  "ldr %[word], %[end_taps]\n\t" \
+  "cmp %[x], %[word]\n\t"
+/* Multiplier, addend and bits of channel `pair` for the short form. */
+#define MCUFIT_SCALE                      \
+  "ldrd %[x], %[word], %[multiplier]\n\t" \
+  "ldr %[e], [%[x], %[pair], lsl #2]\n\t" \
+  "ldrsb lr, [%[word], %[pair]]\n\t"      \
+  "ldr %[x], %[rounding]\n\t"             \
+  "mvn %[word], lr\n\t"                   \
+  "lsl %[x], %[x], %[word]\n\t"           \
+  "rsb lr, lr, #0\n\t"
 #define MCUFIT_RESCALE(sum) \
   "lsl " sum ", " sum       \
   ", #1\n\t"                \
-  "add %[word], r11, " sum  \
+  "add %[word], %[x], " sum \
   ", asr #31\n\t"           \
   "smmlar " sum ", " sum    \
-  ", r9, %[word]\n\t"       \
+  ", %[e], %[word]\n\t"     \
   "asr " sum ", " sum       \
-  ", r10\n\t"               \
+  ", lr\n\t"                \
   "ssat " sum ", #8, " sum "\n\t"
+#define MCUFIT_RESCALE_LANES(a, b, c, d) \
+  MCUFIT_SCALE MCUFIT_RESCALE(a) MCUFIT_RESCALE(b) MCUFIT_RESCALE(c) MCUFIT_RESCALE(d)
+/* Bytes or half words of r4, r5, r6, r8 to channel `pair` of the lanes; those of lanes that there are not
+   come first and are written over. */
+#define MCUFIT_STORE(store)                                            \
+  "ldrd %[e], lr, %[output2]\n\t" store " r8, [lr, %[pair]]\n\t" store \
+  " r6, [%[e], %[pair]]\n\t"                                           \
+  "ldrd %[e], lr, %[output0]\n\t" store " r5, [lr, %[pair]]\n\t" store " r4, [%[e], %[pair]]\n\t"
+#define MCUFIT_COMPUTATION_OPERANDS                                                \
+  [w] "+r"(w), [x] "=&r"(x), [word] "=&r"(word), [pair] "=&r"(pair), [e] "=&r"(e), \
+      [channel] "+m"(next->channel),                                               \
+      [entry] "+m"(next->entry)                                                    \
+      : [taps] "m"(next->taps),                                                    \
+        [end_taps] "m"(next->end_taps),                                            \
+        [multiplier] "m"(next->multiplier),                                        \
+        [rounding] "m"(next->rounding),                                            \
+        [skip] "m"(next->skip),                                                    \
+        [kept] "m"(next->kept),                                                    \
+        [lanes] "m"(next->lanes),                                                  \
+        [output0] "m"(*(int8_t * (*)[2]) & next->outputs[0]),                      \
+        [output2] "m"(*(int8_t * (*)[2]) & next->outputs[2]),                      \
+        [left_out] "m"(next->left_out),                                            \
+        "m"(next->bias),                                                           \
+        "m"(next->shift),                                                          \
+        "m"(next->end)                                                             \
+      : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory"
+#else
+/* The sum of a lane becomes an output, or is kept. */
+static void put_sum(computation *next, int32_t channel, int32_t lane, int32_t sum) {
+  mcufit_dsp_scale scale;
+  if (!next->multiplier) {
+    next->kept[channel * LANES + lane] = sum;
+    return;
+  }
+  scale.multiplier = next->multiplier[channel];
+  scale.bits = -next->shift[channel];
+  scale.addend = mcufit_shift_left(next->rounding, (int)(scale.bits - 1));
+  next->outputs[lane][channel] = (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale(sum, scale));
+}
+
+static int32_t first_sum(const computation *next, int32_t channel, int32_t lane) {
+  return next->bias ? next->bias[channel] : next->kept[channel * LANES + lane];
+}
 #endif
+
+/* Computes pairs of channels up to the end; w is the next one's interleaved filter. */
+static inline void compute_pairs(computation *next, const int8_t *w) {
+#if defined(MCUFIT_ISA_DSP)
+  const mcufit_s16x2 *x;
+  int32_t word, pair, e;
+/* Sums of the first channel in r4, r5, r6, r8, of both in r9 to r12. */
+#define MCUFIT_TWO_LANES(first0, first1, both0, both1) \
+  MCUFIT_ADD(both0, "%[word]", "%[e]")                 \
+  MCUFIT_ADD(both1, "%[word]", "lr") MCUFIT_ADD(first0, "%[pair]", "%[e]") MCUFIT_ADD(first1, "%[pair]", "lr")
+#define MCUFIT_WORD(step)         \
+  "ldr.w %[word], [%[w]], #4\n\t" \
+  "ldrd %[e], lr, [%[x]], #" step \
+  "\n\t"                          \
+  "sxtb16 %[pair], %[word]\n\t" MCUFIT_TWO_LANES("r4", "r5", "r9", "r10")
+#define MCUFIT_WORD_OF_FOUR \
+  MCUFIT_WORD("8") "ldrd %[e], lr, [%[x]], #8\n\t" MCUFIT_TWO_LANES("r6", "r8", "r11", "r12")
+#define MCUFIT_FOUR MCUFIT_WORD_OF_FOUR MCUFIT_WORD_OF_FOUR
+#define MCUFIT_TWO MCUFIT_WORD("16") MCUFIT_WORD("16")
+#define MCUFIT_SECOND(from, first, both) \
+  "sub " both ", " first                 \
+  "\n\t"                                 \
+  "add " both ", " from ", " both ", asr #8\n\t"
+#define MCUFIT_KEPT_SECOND(at, first, both) \
+  "ldr %[e], [%[word], #" at "]\n\t" MCUFIT_SECOND("%[e]", first, both)
+  __asm__ volatile(
+      "ldrd r10, r9, %[lanes]\n\t" /* and left_out */
+      "cmp r10, #4\n\t"
+      "adr.w r11, 2f\n\t"
+      "it eq\n\t"
+      "adreq.w r11, 4f\n\t"
+      "add r9, r11\n\t"
+      "str r9, %[entry]\n"
+      "1:\n\t"
+      "ldrd %[pair], %[word], %[channel]\n\t" /* and bias */
+      "cbz %[word], 3f\n\t"
+      "ldr r4, [%[word], %[pair], lsl #2]\n\t"
+      "mov r5, r4\n\t"
+      "mov r6, r4\n\t"
+      "mov r8, r4\n"
+      "6:\n\t"
+      "mov r9, r4\n\t"
+      "mov r10, r5\n\t"
+      "mov r11, r6\n\t"
+      "mov r12, r8\n\t"
+      "ldrd %[x], %[word], %[taps]\n\t" /* and entry */
+      "mov pc, %[word]\n"
+      "3:\n\t"
+      "ldr %[word], %[kept]\n\t"
+      "add %[word], %[word], %[pair], lsl #4\n\t"
+      "ldmia.w %[word], {r4, r5, r6, r8}\n\t"
+      "b 6b\n"
+      "8:\n\t"
+      "ldr %[word], %[kept]\n\t"
+      "add %[word], %[word], %[pair], lsl #4\n\t" MCUFIT_KEPT_SECOND("16", "r4", "r9")
+          MCUFIT_KEPT_SECOND("20", "r5", "r10") MCUFIT_KEPT_SECOND("24", "r6", "r11")
+              MCUFIT_KEPT_SECOND("28", "r8", "r12")
+      "b.w 9f\n\t"
+      ".balign 4\n" /* of the section too, which adr asks for */
+      "2:\n\t" MCUFIT_TWO MCUFIT_TWO MCUFIT_ROUND_END
+      "bne 2b\n\t"
+      "b.w 7f\n\t"
+      ".balign 4\n"
+      "4:\n\t" MCUFIT_FOUR MCUFIT_FOUR MCUFIT_FOUR MCUFIT_FOUR MCUFIT_FOUR MCUFIT_FOUR
+          MCUFIT_ROUND_END
+      "bne.w 4b\n"
+      "7:\n\t"
+      "ldrd %[pair], %[word], %[channel]\n\t" /* and bias */
+      "cmp %[word], #0\n\t"
+      "beq.w 8b\n\t"
+      "add %[word], %[word], %[pair], lsl #2\n\t"
+      "ldr %[word], [%[word], #4]\n\t" MCUFIT_SECOND("%[word]", "r4", "r9")
+          MCUFIT_SECOND("%[word]", "r5", "r10") MCUFIT_SECOND("%[word]", "r6", "r11")
+              MCUFIT_SECOND("%[word]", "r8", "r12")
+      "9:\n\t"
+      "ldr %[x], %[multiplier]\n\t"
+      "cmp %[x], #0\n\t"
+      "beq.w 10f\n\t" MCUFIT_RESCALE_LANES("r4", "r5", "r6", "r8")
+      "add %[pair], #1\n\t" MCUFIT_RESCALE_LANES("r9", "r10", "r11", "r12")
+      "sub %[pair], #1\n\t"
+      "bfi r4, r9, #8, #8\n\t"
+      "bfi r5, r10, #8, #8\n\t"
+      "bfi r6, r11, #8, #8\n\t"
+      "bfi r8, r12, #8, #8\n\t" MCUFIT_STORE("strh.w")
+      "11:\n\t"
+      "ldrd %[x], %[word], %[skip]\n\t" /* and end */
+      "add %[pair], #2\n\t"
+      "str %[pair], %[channel]\n\t"
+      "add %[w], %[x]\n\t"
+      "cmp %[pair], %[word]\n\t"
+      "bne.w 1b\n\t"
+      "b 12f\n"
+      "10:\n\t"
+      "ldr %[word], %[kept]\n\t"
+      "add %[word], %[word], %[pair], lsl #4\n\t"
+      "stmia.w %[word], {r4, r5, r6, r8, r9, r10, r11, r12}\n\t"
+      "b 11b\n"
+      "12:"
+      : MCUFIT_COMPUTATION_OPERANDS);
+#undef MCUFIT_TWO_LANES
+#undef MCUFIT_WORD
+#undef MCUFIT_WORD_OF_FOUR
+#undef MCUFIT_FOUR
+#undef MCUFIT_TWO
+#undef MCUFIT_SECOND
+#undef MCUFIT_KEPT_SECOND
+#else
+  const int32_t words = (int32_t)(next->end_taps - next->taps) / LANES; /* two taps of both */
+  for (; next->channel != next->end; next->channel += 2) {
+    int32_t lane;
+    for (lane = 0; lane < next->lanes; ++lane) {
+      int32_t first = 0, both = 0, i;
+      for (i = 0; i < words; ++i) {
+        const uint32_t word = mcufit_load_s8x4(w + 4 * i);
+        first = mcufit_add_products(mcufit_even_s8(word), next->taps[i * LANES + lane], first);
+        both = mcufit_add_products(word, next->taps[i * LANES + lane], both);
+      }
+      both = ((both - first) >> 8) + first_sum(next, next->channel + 1, lane);
+      put_sum(next, next->channel, lane, first + first_sum(next, next->channel, lane));
+      put_sum(next, next->channel + 1, lane, both);
+    }
+    w += 4 * words + next->skip;
+  }
+#endif
+}
 
 /* Computes the channels up to the end; w is the next one's filter. */
 static inline void compute_words(computation *next, const int8_t *w) {
 #if defined(MCUFIT_ISA_DSP)
   const mcufit_s16x2 *x;
   int32_t word, pair, e;
+#define MCUFIT_TAPS                                                                      \
+  "ldmia.w %[x]!, {r9, r10, r11, r12}\n\t" MCUFIT_ADD("r4", "%[pair]", "r9") MCUFIT_ADD( \
+      "r5", "%[pair]", "r10") MCUFIT_ADD("r6", "%[pair]", "r11") MCUFIT_ADD("r8", "%[pair]", "r12")
+#define MCUFIT_WORD               \
+  "ldr.w %[word], [%[w]], #4\n\t" \
+  "sxtb16 %[pair], %[word]\n\t" MCUFIT_TAPS "sxtb16 %[pair], %[word], ror #8\n\t" MCUFIT_TAPS
   __asm__ volatile(
-      "ldr r10, %[lanes]\n\t"
-      "cmp r10, #4\n\t"
-      "adr.w r9, 5f\n\t"
-      "adr.w r11, 15f\n\t"
-      "bgt 0f\n\t"
       "adr.w r9, 4f\n\t"
-      "adr.w r11, 14f\n\t"
-      "beq 0f\n\t"
-      "adr.w r9, 2f\n\t"
-      "adr.w r11, 12f\n"
-      "0:\n\t"
       "ldr r10, %[left_out]\n\t"
       "add r9, r10\n\t"
-      "str r9, %[entry]\n\t"
-      "str r11, %[tail]\n"
+      "str r9, %[entry]\n"
       "1:\n\t"
-      "ldrd %[pair], r9, %[channel]\n\t" /* and bias */
-      "cmp r9, #0\n\t"
-      "beq 3f\n\t"
-      "ldr r4, [r9, %[pair], lsl #2]\n\t"
+      "ldrd %[pair], %[word], %[channel]\n\t" /* and bias */
+      "cbz %[word], 3f\n\t"
+      "ldr r4, [%[word], %[pair], lsl #2]\n\t"
       "mov r5, r4\n\t"
       "mov r6, r4\n\t"
-      "mov r8, r4\n\t"
-      "mov %[e], r4\n"
+      "mov r8, r4\n"
       "6:\n\t"
-      "ldrd %[x], r9, %[taps]\n\t" /* and entry */
-      "mov pc, r9\n\t"
+      "ldrd %[x], %[word], %[taps]\n\t" /* and entry */
+      "mov pc, %[word]\n"
+      "3:\n\t"
+      "ldr %[word], %[kept]\n\t"
+      "add %[word], %[word], %[pair], lsl #4\n\t"
+      "ldmia.w %[word], {r4, r5, r6, r8}\n\t"
+      "b 6b\n\t"
       ".balign 4\n" /* of the section too, which adr asks for */
-      "2:\n\t" MCUFIT_WORD_2 MCUFIT_WORD_2 MCUFIT_WORD_2 MCUFIT_WORD_2 MCUFIT_ROUND_END
-      "bne 2b\n\t"
-      "b 7f\n"
-      "4:\n\t" MCUFIT_WORD_4 MCUFIT_WORD_4 MCUFIT_WORD_4 MCUFIT_WORD_4 MCUFIT_ROUND_END
+      "4:\n\t" MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_ROUND_END
       "bne 4b\n\t"
-      "b 7f\n"
-      "5:\n\t" MCUFIT_WORD_5 MCUFIT_WORD_5 MCUFIT_WORD_5 MCUFIT_WORD_5 MCUFIT_WORD_5 MCUFIT_WORD_5
-          MCUFIT_WORD_5 MCUFIT_WORD_5 MCUFIT_ROUND_END
-      "bne 5b\n"
-      "7:\n\t"
-      "ldrd %[x], %[word], %[multiplier]\n\t" /* and shift */
       "ldr %[pair], %[channel]\n\t"
+      "ldr %[x], %[multiplier]\n\t"
       "cmp %[x], #0\n\t"
-      "beq 9f\n\t"
-      "ldr r9, [%[x], %[pair], lsl #2]\n\t"
-      "ldrsb r10, [%[word], %[pair]]\n\t"
-      "ldrd r11, %[x], %[rounding]\n\t" /* and tail */
-      "mvn r12, r10\n\t"
-      "lsl r11, r11, r12\n\t"
-      "rsb r10, r10, #0\n\t"
-      "mov pc, %[x]\n"
-      "15:\n\t" MCUFIT_RESCALE("%[e]")
-      "ldr r12, %[output4]\n\t"
-      "strb %[e], [r12, %[pair]]\n"
-      "14:\n\t" MCUFIT_RESCALE("r6") MCUFIT_RESCALE("r8")
-      "ldrd r12, lr, %[output2]\n\t"
-      "strb r6, [r12, %[pair]]\n\t"
-      "strb r8, [lr, %[pair]]\n"
-      "12:\n\t" MCUFIT_RESCALE("r4") MCUFIT_RESCALE("r5")
-      "ldrd r12, lr, %[output0]\n\t"
-      "strb r4, [r12, %[pair]]\n\t"
-      "strb r5, [lr, %[pair]]\n"
+      "beq.w 9f\n\t" MCUFIT_RESCALE_LANES("r4", "r5", "r6", "r8") MCUFIT_STORE("strb")
       "10:\n\t"
       "ldrd %[x], %[word], %[skip]\n\t" /* and end */
-      "adds %[pair], %[pair], #1\n\t"
+      "add %[pair], #1\n\t"
       "str %[pair], %[channel]\n\t"
       "add %[w], %[x]\n\t"
       "cmp %[pair], %[word]\n\t"
-      "bne 1b\n\t"
+      "bne.w 1b\n\t"
       "b 11f\n"
-      "3:\n\t"
-      "ldr %[word], %[kept]\n\t"
-      "add %[pair], %[pair], %[pair], lsl #2\n\t"
-      "add %[word], %[word], %[pair], lsl #2\n\t"
-      "ldmia %[word], {r4, r5, r6, r8}\n\t"
-      "ldr %[e], [%[word], #16]\n\t"
-      "b 6b\n"
       "9:\n\t"
       "ldr %[word], %[kept]\n\t"
-      "add %[x], %[pair], %[pair], lsl #2\n\t"
-      "add %[word], %[word], %[x], lsl #2\n\t"
-      "stmia %[word], {r4, r5, r6, r8}\n\t"
-      "str %[e], [%[word], #16]\n\t"
+      "add %[word], %[word], %[pair], lsl #4\n\t"
+      "stmia.w %[word], {r4, r5, r6, r8}\n\t"
       "b 10b\n"
       "11:"
-      : [w] "+r"(w), [x] "=&r"(x), [word] "=&r"(word), [pair] "=&r"(pair), [e] "=&r"(e),
-        [channel] "+m"(next->channel), [entry] "+m"(next->entry), [tail] "+m"(next->tail)
-      : [taps] "m"(next->taps), [end_taps] "m"(next->end_taps), [multiplier] "m"(next->multiplier),
-        [rounding] "m"(next->rounding), [skip] "m"(next->skip), [kept] "m"(next->kept),
-        [lanes] "m"(next->lanes), [left_out] "m"(next->left_out),
-        [output0] "m"(*(int8_t * (*)[2]) & next->outputs[0]),
-        [output2] "m"(*(int8_t * (*)[2]) & next->outputs[2]), [output4] "m"(next->outputs[4]),
-        "m"(next->bias), "m"(next->shift), "m"(next->end)
-      : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+      : MCUFIT_COMPUTATION_OPERANDS);
 #else
   for (; next->channel != next->end; ++next->channel) {
-    const int32_t c = next->channel, lanes = next->lanes;
     int32_t lane;
-    for (lane = 0; lane < lanes; ++lane) {
+    for (lane = 0; lane < next->lanes; ++lane) {
       const mcufit_s16x2 *x = next->taps + lane;
       const int8_t *from = w;
-      int32_t sum = next->bias ? next->bias[c] : next->kept[c * LANES + lane];
+      int32_t sum = first_sum(next, next->channel, lane);
       for (; x < next->end_taps; x += 2 * LANES) {
         const uint32_t word = mcufit_load_s8x4(from);
         sum = mcufit_add_products(mcufit_even_s8(word), x[0], sum);
         sum = mcufit_add_products(mcufit_odd_s8(word), x[LANES], sum);
         from += 4;
       }
-      if (next->multiplier) {
-        mcufit_dsp_scale scale;
-        scale.multiplier = next->multiplier[c];
-        scale.bits = -next->shift[c];
-        scale.addend = mcufit_shift_left(next->rounding, (int)(scale.bits - 1));
-        next->outputs[lane][c] = (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale(sum, scale));
-      } else {
-        next->kept[c * LANES + lane] = sum;
-      }
+      put_sum(next, next->channel, lane, sum);
     }
     w += 4 * ((next->end_taps - next->taps) / (2 * LANES)) + next->skip;
   }
@@ -511,36 +634,40 @@ static MCUFIT_NOINLINE void finish(const tile *t, const portion *p) {
   }
 }
 
-/* Words whose code a round leaves out, so that whole rounds follow. */
-static int32_t left_out(int32_t words, int lanes) {
-  if (lanes == LANES) return (int32_t)(-(uint32_t)words % ROUND) * WORD_5_BYTES;
-  return (int32_t)(-(uint32_t)words % SHORT_ROUND) * (lanes == 4 ? WORD_4_BYTES : WORD_2_BYTES);
-}
-
 static MCUFIT_NOINLINE void compute(tile *t, const portion *p) {
   const mcufit_requantization *q = &t->step->requantization;
   const int32_t n = p->end - p->first, words = (n + 3) >> 2;
   const int32_t channels = p->end_channel - p->channel;
   const int32_t readable = (n & 3) == 0 ? channels : padded_end(t) - p->channel;
   const int complete = p->end == t->filter_bytes;
-  const int8_t *w = t->step->filter + p->channel * t->filter_bytes + p->first;
+  const int8_t *w = t->step->filter + p->channel * t->filter_bytes;
   computation next;
   int lane;
   next.channel = 0;
   next.bias = p->first == 0 ? t->step->bias + p->channel : 0;
   next.multiplier = complete && t->short_form ? q->multiplier + p->channel : 0;
   next.shift = q->shift + p->channel;
-  next.skip = t->filter_bytes - 4 * words;
   next.taps = t->taps;
   next.end_taps = t->taps + 2 * LANES * words;
   next.kept = (int32_t *)t->words;
   next.rounding = 2 * q->output_zero_point + 1;
   next.lanes = t->lanes;
-  next.left_out = left_out(words, t->lanes);
-  next.entry = next.tail = 0;
-  for (lane = 0; lane < LANES; ++lane) next.outputs[lane] = t->pixels[lane].output + p->channel;
+  next.entry = 0;
+  for (lane = 0; lane < LANES; ++lane)
+    next.outputs[lane] = t->pixels[lane < t->lanes ? lane : 1].output + p->channel;
+  if (t->step->interleaved && channels > 1) {
+    next.end = channels & ~1;
+    next.skip = 2 * t->filter_bytes - 8 * words;
+    if (t->lanes == LANES)
+      next.left_out = (PAIR_ROUND - 1 - (words + PAIR_ROUND - 1) % PAIR_ROUND) * PAIR_BYTES;
+    else
+      next.left_out = (int32_t)(-(uint32_t)words % TWO_LANES_ROUND) * TWO_LANES_BYTES;
+    compute_pairs(&next, w + 2 * p->first);
+  }
+  next.skip = t->filter_bytes - 4 * words;
+  next.left_out = (int32_t)(-(uint32_t)words % CHANNEL_ROUND) * CHANNEL_BYTES;
   while (next.channel < channels) {
-    const int8_t *from = w + next.channel * t->filter_bytes;
+    const int8_t *from = w + next.channel * t->filter_bytes + p->first;
     next.end = readable < channels ? readable : channels;
     if (next.channel >= next.end) {
       fill(0, -n & 3, copy(from, n, t->bytes));
@@ -565,11 +692,8 @@ static MCUFIT_NOINLINE void compute_tile(tile *t) {
   }
 }
 
-/* Lanes of the next tile, of which some repeat the last pixel where fewer are left. */
-static int tile_lanes(int32_t left) {
-  if (left == 3 || left == 4 || left == 8) return 4;
-  return left < LANES ? 2 : LANES;
-}
+/* Lanes of the next tile, of which one repeats the last pixel where fewer are left. */
+static int tile_lanes(int32_t left) { return left < LANES - 1 ? 2 : LANES; }
 
 /* Output rows [first_row, end_row), from the first pixel to the last. */
 static void compute_pixels(tile *t, int8_t *arena, int32_t y, int32_t end_row) {
