@@ -94,7 +94,7 @@ TEST(InterleavedFilter, StopsWhereAHalfWordDoesNotHoldBothWeights) {
 }
 
 TEST(InterleavedFilter, StopsWhereASumOfBothDoesNotFit) {
-  constexpr std::size_t inputs = 520;  // 127 * 257 * 128 * 514 is the first to pass 2^31
+  constexpr std::size_t inputs = 520;  // 127 * 257 * 128 * 515 passes 2^31
   std::vector<std::int8_t> filter(inputs * 4, 127);
   EXPECT_EQ(interleave_fours(filter, 4).outputs, 0);
   filter.resize(std::size_t{512} * 4);
