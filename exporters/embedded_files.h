@@ -22,4 +22,7 @@ std::span<const EmbeddedFile> runtime_files();
 // exporters/device/firmware: what surrounds a model on an emulated device.
 std::span<const EmbeddedFile> firmware_files();
 
+// exporters/device/plugin: what the emulator loads to count.
+std::span<const EmbeddedFile> plugin_files();
+
 }  // namespace mcufit
