@@ -17,8 +17,8 @@ struct VariantCore {
   std::string_view isa;
   const char* core;
 };
-inline constexpr std::array<VariantCore, 3> kVariantCores{
-    {{"mve", "cortex-m55"}, {"dsp", "cortex-m4"}, {"v6m", "cortex-m0"}}};
+inline constexpr std::array<VariantCore, 4> kVariantCores{
+    {{"mve", "cortex-m55"}, {"dsp", "cortex-m4"}, {"v6m", "cortex-m0"}, {"rv32", "rv32"}}};
 
 // The kernels that random cases hold against the portable ones on these cores, by the number of the case's
 // kind (exporters/emulated_kernels_test.cpp and emulated_kernels.c).

@@ -18,4 +18,10 @@
 #endif
 #endif
 
+/* The embedded half of the registers (RV32E) would not do. */
+#if !defined(MCUFIT_PORTABLE) && defined(__GNUC__) && defined(__riscv_mul) && __riscv_xlen == 32 && \
+    !defined(__riscv_32e)
+#define MCUFIT_ISA_RV32
+#endif
+
 #endif

@@ -251,9 +251,9 @@ Image built(const Toolchain& toolchain) {
   std::vector<std::string> flags = toolchain.device().firmware_flags;
   const fs::path firmware = source / "exporters/device/firmware";
   flags.insert(flags.end(), {"-I" + runtime.string(), "-I" + firmware.string()});
-  for (const char* file : {"fw_semihosting.c", "fw_arm.c"}) {
+  for (const std::string& file : {std::string("fw_semihosting.c"), toolchain.device().firmware.back()}) {
     toolchain.compile(firmware / file, file, flags);
-    objects.push_back(std::string(file) + ".o");
+    objects.push_back(file + ".o");
   }
   toolchain.compile(source / "tests/exporters/emulated_kernels.c", "cases", flags);
   objects.emplace_back("cases.o");
