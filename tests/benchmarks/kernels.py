@@ -86,6 +86,8 @@ def per_mac(reports):
 
 
 def print_cycles(layers, anchors):
+    if not any(config("cycle-tables", core) for core in layers):
+        return
     print(heading(["model", "core", "instructions", "modelled cycles", "cycles/instruction", "others' cycles", "ratio",
                    "by"]))
     for name in FILES:
