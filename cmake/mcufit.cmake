@@ -103,3 +103,24 @@ function(mcufit_test name)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${test_TIMEOUT}
     WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
 endfunction()
+
+# Writes the list of kernel variants as a header: mcufit_variant_list(TARGET VARIANTS...) makes an interface library that brings
+# "kernel_variant_list.h", in which MCUFIT_FOR_EACH_KERNEL_VARIANT(V) is V(kernel, isa) for each <kernel>_<isa>.
+function(mcufit_variant_list target)
+  set(entries "")
+  foreach(variant ${ARGN})
+    if(NOT variant MATCHES "^([a-z0-9_]+_s8)_([a-z0-9]+)$")
+      message(FATAL_ERROR "kernel variant '${variant}': accepted: <kernel>_s8_<instruction set>")
+    endif()
+    string(APPEND entries " V(${CMAKE_MATCH_1}, ${CMAKE_MATCH_2})")
+  endforeach()
+  set(folder ${PROJECT_BINARY_DIR}/generated/variants)
+  file(CONFIGURE OUTPUT ${folder}/kernel_variant_list.h @ONLY CONTENT
+"// SPDX-License-Identifier: Apache-2.0
+// Written by CMake from the build list.
+#pragma once
+#define MCUFIT_FOR_EACH_KERNEL_VARIANT(V)${entries}
+")
+  add_library(${target} INTERFACE)
+  target_include_directories(${target} INTERFACE ${folder})
+endfunction()

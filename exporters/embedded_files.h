@@ -14,12 +14,15 @@ struct EmbeddedFile {
 
 // Instruction sets that kernels may have variants for, the richest first. mcufit_isa.h asks the compiler for
 // MCUFIT_ISA_<name in capitals>.
-inline constexpr std::string_view kKernelIsas[] = {"mve", "dsp", "v6m"};
+inline constexpr std::string_view kKernelIsas[] = {"mve", "dsp", "v6m", "rv32"};
 
 // The runtime that packages carry: its headers, one <kernel>.c per kernel, one <kernel>_<isa>.c per variant.
 std::span<const EmbeddedFile> runtime_files();
 
 // exporters/device/firmware: what surrounds a model on an emulated device.
 std::span<const EmbeddedFile> firmware_files();
+
+// exporters/device/plugin: what the emulator loads to count.
+std::span<const EmbeddedFile> plugin_files();
 
 }  // namespace mcufit

@@ -88,7 +88,8 @@ struct RunRequest {
   std::filesystem::path work;  // keeps the firmware, map and log
   std::string device;          // a name of devices(); empty: the core of the package's target
   const QuantizedGraph* network =
-      nullptr;  // what the package was made of, to explain a mismatch; may be null
+      nullptr;                // what the package was made of, to explain a mismatch; may be null
+  bool model_cycles = false;  // run_layers() also models cycles, by the core's cycle table
 };
 
 // Builds the package for the device under a linker script with the flash and RAM sizes of its target (on
@@ -105,6 +106,7 @@ struct LayerRun {
   ManifestStep step;
   std::size_t first_call = 0;     // place in the manifest's steps
   std::int64_t instructions = 0;  // with its part of the loop over the calls
+  std::int64_t cycles = 0;        // modelled, where that was asked for
   // Of each call what it made of its output, from the start: in a group rows that nobody reads are left out.
   std::vector<std::vector<std::int8_t>> outputs;
 };
@@ -116,11 +118,15 @@ struct LayersReport {
   std::string counts;
   std::vector<LayerRun> layers;
   std::int64_t instructions_per_inference = 0;  // of <name>_invoke(), or of all rows fed
+  std::int64_t cycles_per_inference = 0;        // modelled
+  std::string cycle_source;  // the manual that the cycles are of; empty where none were asked for
 
-  std::int64_t overhead() const;  // of that without any call
+  std::int64_t overhead() const;  // of the instructions without any call
 };
 
-// Runs one input call by call. Throws as validate() does.
+// Runs one input call by call. Throws as validate() does; where cycles are asked for also Error(usage) for a
+// core without cycle table, Error(device_not_found) where this machine has no gcc to compile the emulator's
+// plugin.
 LayersReport run_layers(const RunRequest& request, std::span<const std::int8_t> input);
 
 nlohmann::json to_json(const LayersReport& report);

@@ -77,10 +77,13 @@ std::string device_text(const Device& device, const std::string& compiler) {
   return fmt::format("{} ({} {})", device.board, name, version);
 }
 
-void run_image(const Image& image, const Device& device, const fs::path& work) {
+void run_image(const Image& image, const Device& device, const fs::path& work,
+               const std::vector<std::string>& more_arguments) {
   Command command;
   command.program = device.emulator.name;
-  command.arguments = device.emulator_arguments;
+  command.arguments = more_arguments;
+  command.arguments.insert(command.arguments.end(), device.emulator_arguments.begin(),
+                           device.emulator_arguments.end());
   command.arguments.push_back(image.elf);
   if (device.emulator.name.empty()) {
     command.program = (work / image.elf).string();

@@ -9,7 +9,12 @@
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
+#include "blocks/foundation/text.h"
+#include "cost-models/cycle_table.h"
 #include "exporters/device/emulation.h"
+#include "exporters/device/executions.h"
+#include "exporters/device/listing.h"
+#include "exporters/device/toolchain.h"
 #include "exporters/interpreter.h"
 
 namespace mcufit {
@@ -25,7 +30,7 @@ std::string_view text_of(std::span<const std::int8_t> bytes) {
 // A group, or a tile of it, is its last call, with the name of the first beside its own, the columns where
 // they are not all, and the arithmetic of all.
 LayerRun layer_of(const Manifest& manifest, const ManifestGroup& group) {
-  LayerRun layer{manifest.steps[group.end - 1], group.begin, 0, {}};
+  LayerRun layer{manifest.steps[group.end - 1], group.begin, 0, 0, {}};
   layer.outputs.resize(group.end - group.begin);
   for (std::size_t i = group.begin; i + 1 < group.end; ++i) layer.step.macs += manifest.steps[i].macs;
   if (group.end - group.begin > 1)
@@ -37,15 +42,60 @@ LayerRun layer_of(const Manifest& manifest, const ManifestGroup& group) {
 
 // Each call's count less what a run of any list costs: what is left is the call's own part of the loop. A fed
 // group was not run as a list.
-void take_counts(const Findings& findings, LayersReport& report) {
+void take_counts(const Findings& findings, LayersReport& report, std::int64_t LayerRun::*count) {
   const std::int64_t run = 2 * finding(findings, "idle_one") - finding(findings, "idle_two");
   std::size_t layer = 0;
   for (const auto& [key, value] : findings) {
     if (layer == report.layers.size()) break;
-    if (key == "call") report.layers[layer++].instructions = value - run;
-    if (key == "fed") report.layers[layer++].instructions = value;
+    if (key == "call") report.layers[layer++].*count = value - run;
+    if (key == "fed") report.layers[layer++].*count = value;
   }
+}
+
+// The report in modelled cycles: of the package's code, which alone lies in the flash.
+Findings cycles_of(const CycleTable& table, const Device& device, const Listing& listing,
+                   const ExecutionRecords& records, const Findings& findings) {
+  Findings cycles = findings;
+  for (std::size_t i = 0; i < cycles.size(); ++i) {
+    std::map<std::int64_t, Executions> of_package = records[i];
+    std::erase_if(of_package, [&](const auto& entry) {
+      return entry.first < device.flash.origin || entry.first >= device.flash.origin + device.flash.bytes;
+    });
+    cycles[i].second = modelled_cycles(table, listing.instructions, of_package);
+  }
+  return cycles;
+}
+
+CycleTable cycle_table_for(const Device& device) {
+  if (auto table = load_cycle_table(device.name)) return std::move(*table);
+  std::vector<std::string> known;
+  for (const Device& d : devices()) {
+    if (load_cycle_table(d.name)) known.push_back(d.name);
+  }
+  throw Error(ExitCode::usage, fmt::format("modelled cycles: found {}, whose manual's table is not in "
+                                           "configs/cycle-tables; accepted: {}",
+                                           device.name, join(known)));
+}
+
+Findings run_and_count(const Image& image, const Device& device, const fs::path& folder, LayersReport& report,
+                       const std::vector<std::string>& emulator_arguments = {}) {
+  run_image(image, device, folder, emulator_arguments);
+  Findings findings = read_findings(folder / "layers.txt");
+  take_counts(findings, report, &LayerRun::instructions);
   report.instructions_per_inference = finding(findings, "whole");
+  return findings;
+}
+
+void run_and_model(const Image& image, const Toolchain& tools, const CycleTable& table,
+                   LayersReport& report) {
+  const Listing listing = read_listing(tools.run_tool("objdump", {"-d", image.elf}));
+  const Findings findings =
+      run_and_count(image, tools.device(), tools.folder(), report, count_executions(listing, tools.folder()));
+  const ExecutionRecords records = read_executions(tools.folder(), listing, findings);
+  const Findings cycles = cycles_of(table, tools.device(), listing, records, findings);
+  take_counts(cycles, report, &LayerRun::cycles);
+  report.cycles_per_inference = finding(cycles, "whole");
+  report.cycle_source = table.source;
 }
 
 // What the firmware recorded, read from the front.
@@ -162,19 +212,24 @@ LayersReport run_layers(const RunRequest& request, std::span<const std::int8_t> 
   const Device& device = find_device(request.device.empty() ? manifest.target.core : request.device);
   require_program(device.compiler);
   require_program(device.emulator);
+  const auto table = request.model_cycles ? std::optional(cycle_table_for(device)) : std::nullopt;
   const fs::path folder = fs::absolute(request.work) / "layers";
   write_file(folder / "inputs.bin", text_of(input));
   for (const char* result : {"layers.bin", "layers.txt"}) fs::remove(folder / result);
-  const Image image = build_image(request.package, manifest, device, device.limits_for(manifest.target),
-                                  Firmware::layers, 1, folder);
-  run_image(image, device, folder);
+  const Target limits = device.limits_for(manifest.target);
+  const Image image = build_image(request.package, manifest, device, limits, Firmware::layers, 1, folder);
   LayersReport report{.device = device_text(device, image.compiler),
                       .core = device.name,
                       .counts = device.counts,
-                      .layers = {}};
+                      .layers = {},
+                      .cycle_source = {}};
   for (const ManifestGroup& group : executed_groups(manifest))
     report.layers.push_back(layer_of(manifest, group));
-  take_counts(read_findings(folder / "layers.txt"), report);
+  if (table) {
+    run_and_model(image, Toolchain(device, limits, folder), *table, report);
+  } else {
+    run_and_count(image, device, folder, report);
+  }
   take_outputs(folder / "layers.bin", manifest, report);
   return report;
 }
@@ -207,10 +262,14 @@ json to_json(const LayersReport& report) {
                       {"shape", {shape.height, shape.width, shape.channels}},
                       {"macs", run.step.macs},
                       {report.counts.empty() ? "instructions" : report.counts, run.instructions}});
+    if (!report.cycle_source.empty()) layers.back()["modelled_cycles"] = run.cycles;
   }
-  return {{"device", report.device},       {"core", report.core},
-          {"counts", report.counts},       {"layers", std::move(layers)},
-          {"overhead", report.overhead()}, {"per_inference", report.instructions_per_inference}};
+  json j = {{"device", report.device},       {"core", report.core},
+            {"counts", report.counts},       {"layers", std::move(layers)},
+            {"overhead", report.overhead()}, {"per_inference", report.instructions_per_inference}};
+  if (!report.cycle_source.empty())
+    j["modelled_cycles"] = {{"per_inference", report.cycles_per_inference}, {"source", report.cycle_source}};
+  return j;
 }
 
 }  // namespace mcufit

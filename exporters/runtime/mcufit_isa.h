@@ -18,7 +18,14 @@
 #endif
 #endif
 
-/* Filters of fully-connected layers are interleaved for the DSP instructions, which Helium's are ahead of. */
+/* The embedded half of the registers (RV32E) would not do. */
+#if !defined(MCUFIT_PORTABLE) && defined(__GNUC__) && defined(__riscv_mul) && __riscv_xlen == 32 && \
+    !defined(__riscv_32e)
+#define MCUFIT_ISA_RV32
+#endif
+
+/* Filters of conv2d and fully_connected are interleaved for the DSP instructions, which Helium's are ahead
+ * of. */
 #if defined(MCUFIT_ISA_DSP) && !defined(MCUFIT_ISA_MVE)
 #define MCUFIT_INTERLEAVED(outputs) (outputs)
 #define MCUFIT_INTERLEAVES

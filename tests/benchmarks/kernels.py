@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions per inference of MLPerf Tiny's models on every emulated core, beside what others need.
-
-usage: kernels.py MCUFIT MODELS_FOLDER WORK_FOLDER
+"""Instructions and modelled cycles per inference of MLPerf Tiny's models on every emulated core, beside what others need.
 
 MODELS_FOLDER holds the published int8 .tflite files; packages are made in WORK_FOLDER. The others' figures and their
-sources are in anchors.json beside this file. Prints Markdown; exits with 1 where a byte differs from the interpreter's.
+sources are in anchors.json beside this file, the timing tables in configs/cycle-tables. Prints Markdown; exits with 1
+where a byte differs from the interpreter's.
 """
+import argparse
 import json
 import pathlib
 import subprocess
@@ -15,10 +15,24 @@ import sys
 FILES = {"ic": "ic_resnet8_int8", "kws": "kws_dscnn_int8", "ad": "ad_fc_autoencoder_int8"}
 CORES = ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "rv32"]
 VECTORS = "4"
+CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
 
 
 def printed(arguments):
     return json.loads(subprocess.run(arguments, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def config(folder, core):
+    path = CONFIGS / folder / f"{core}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def row(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def heading(names):
+    return row(names) + "\n" + "|" + "---|" * len(names)
 
 
 def packages(mcufit, models, work):
@@ -29,54 +43,114 @@ def packages(mcufit, models, work):
         yield folder
 
 
-def anchor(anchors, core, model):
+def anchor(anchors, core, model, key):
+    """The engine and its figure beside which a core's stands; nothing where there is none."""
     for engine, figures in anchors.items():
-        if core in figures["cores"]:
-            return engine, figures["models"][model], figures["counts"]
-    return "", None, ""
+        if core in figures["cores"] and key in figures:
+            return engine, figures[key][model]
+    return None
+
+
+def versus(ours, found, counts=""):
+    if found is None:
+        return ["-", "-", "-"]
+    engine, theirs = found
+    return [f"{theirs:,}{counts}", f"{ours / theirs:.2f}", engine]
 
 
 def beside(entry, anchors):
     report = entry["report"]
     count = report["instructions_per_inference"]
-    engine, theirs, counts = anchor(anchors, entry["device"], entry["model"])
+    found = anchor(anchors, entry["device"], entry["model"], "instructions")
     linked = report["linked"]
     ram = [linked["arena_bytes"], linked["data_bss_bytes"], report["stack_bytes"]]
-    cells = [entry["model"], entry["device"], f"{count:,}", f"{linked['code_bytes']:,}"] + [f"{b:,}" for b in ram]
-    cells += [f"{theirs:,} {counts}", f"{count / theirs:.2f}", engine] if theirs else ["-", "-", "-"]
-    return "| " + " | ".join(cells) + " |"
+    return row([entry["model"], entry["device"], f"{count:,}", f"{linked['code_bytes']:,}"] +
+               [f"{b:,}" for b in ram] + versus(count, found))
 
 
-def per_mac(mcufit, folders, device):
+def layers_of(mcufit, folders, cores):
+    """By core, and by model's name: the inference layer by layer, with cycles where the core has a timing table."""
+    return {core: {folder.parent.name: printed([mcufit, "bench", folder, "--device", core, "--json"] +
+                                               (["--cycles"] if config("cycle-tables", core) else []))
+                   for folder in folders} for core in cores}
+
+
+def per_mac(reports):
     """Of each kind of convolution the fewest and the most instructions per MAC over all layers."""
     seen = {}
-    for folder in folders:
-        for layer in printed([mcufit, "bench", folder, "--device", device, "--json"])["layers"]:
+    for report in reports.values():
+        for layer in report["layers"]:
             if layer["macs"] > 0:
                 seen.setdefault(layer["op"], []).append(layer["instructions"] / layer["macs"])
     return "; ".join(f"{op} {min(ratios):.2f} to {max(ratios):.2f}" for op, ratios in sorted(seen.items()))
 
 
+def print_cycles(layers, anchors):
+    if not any(config("cycle-tables", core) for core in layers):
+        return
+    print(heading(["model", "core", "instructions", "modelled cycles", "cycles/instruction", "others' cycles", "ratio",
+                   "by"]))
+    for name in FILES:
+        for core, reports in layers.items():
+            if "modelled_cycles" in reports[name]:
+                count, cycles = reports[name]["per_inference"], reports[name]["modelled_cycles"]["per_inference"]
+                print(row([name, core, f"{count:,}", f"{cycles:,}", f"{cycles / count:.2f}"] +
+                          versus(cycles, anchor(anchors, core, name, "cycles"))))
+    print()
+
+
+def print_layers(layers):
+    for core, reports in layers.items():
+        for name, report in reports.items():
+            print(f"{name} on {core}:\n")
+            unit = ["instructions"] + (["modelled_cycles"] if "modelled_cycles" in report else [])
+            print(heading(["layer", "op", "output", "MACs"] +
+                          [cell for u in unit for cell in (u.replace("_", " "), "per MAC")]))
+            for layer in report["layers"]:
+                counts = [cell for u in unit for cell in
+                          (f"{layer[u]:,}", f"{layer[u] / layer['macs']:.2f}" if layer["macs"] else "-")]
+                print(row([layer["name"], layer["op"], "x".join(map(str, layer["shape"])), f"{layer['macs']:,}"] +
+                          counts))
+            print()
+
+
+def print_sources(layers, entries, anchors):
+    for core, reports in layers.items():
+        report = next(e["report"] for e in entries if e["device"] == core)
+        flags = (config("code-sizes", core) or {}).get("flags", "")
+        print(f"- {core}: {report['device']}, {report['compiler']} `{flags}`; instructions per MAC: {per_mac(reports)}")
+    for core in layers:
+        table = config("cycle-tables", core)
+        if table:
+            print(f"- cycles of {core}: {table['source']}. {table['rules']}")
+    for engine, figures in anchors.items():
+        if set(figures["cores"]) & set(layers):
+            print(f"- {engine}: {figures['source']}.")
+
+
 def main():
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
-    mcufit, models, work = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mcufit", type=pathlib.Path)
+    parser.add_argument("models", type=pathlib.Path, metavar="MODELS_FOLDER")
+    parser.add_argument("work", type=pathlib.Path, metavar="WORK_FOLDER")
+    parser.add_argument("--core", action="append", choices=CORES, help="only this core (may be repeated)")
+    parser.add_argument("--layers", action="store_true", help="also each model layer by layer")
+    options = parser.parse_args()
+    cores = [core for core in CORES if core in (options.core or CORES)]
     anchors = json.loads((pathlib.Path(__file__).parent / "anchors.json").read_text())
-    folders = list(packages(mcufit, models, work))
-    entries = [e for e in printed([mcufit, "bench", *folders, "--device", "all", "--json"]) if e["device"] in CORES]
-    flags = {c: json.loads((pathlib.Path("configs/code-sizes") / f"{c}.json").read_text())["flags"] for c in CORES
-             if (pathlib.Path("configs/code-sizes") / f"{c}.json").exists()}
-    print("| model | core | instructions | code B | arena B | data B | stack B | others' | ratio | by |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    mcufit = options.mcufit.absolute()
+    folders = list(packages(mcufit, options.models, options.work))
+    entries = [e for e in printed([mcufit, "bench", *folders, "--device", "all", "--json"]) if e["device"] in cores]
+    layers = layers_of(mcufit, folders, cores)
+    print(heading(["model", "core", "instructions", "code B", "arena B", "data B", "stack B", "others' instructions",
+                   "ratio", "by"]))
     for entry in entries:
         print(beside(entry, anchors))
     print()
-    for core in CORES:
-        reports = [e["report"] for e in entries if e["device"] == core]
-        print(f"- {core}: {reports[0]['device']}, {reports[0]['compiler']} `{flags.get(core, '')}`; "
-              f"instructions per MAC: {per_mac(mcufit, folders, core)}")
-    for engine, figures in anchors.items():
-        print(f"- {engine}: {figures['source']}.")
+    print_cycles(layers, anchors)
+    if options.layers:
+        print_layers(layers)
+    print_sources(layers, entries, anchors)
     sys.exit(any(e["report"]["first_mismatch"] for e in entries))
 
 

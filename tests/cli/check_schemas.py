@@ -9,7 +9,7 @@ try:
 except ImportError:
     sys.exit(77)
 
-FOLDERS = {"code-sizes": "code-sizes", "jobs": "job", "latency-laws": "latency-law", "targets": "target"}
+FOLDERS = {"code-sizes": "code-sizes", "cycle-tables": "cycle-table", "jobs": "job", "latency-laws": "latency-law", "targets": "target"}
 
 configs = pathlib.Path(sys.argv[1])
 schemas = {}

@@ -55,8 +55,11 @@ TEST(Schemas, AcceptEveryCommittedFile) {
 }
 
 TEST(Configs, AreReadStrictlyOneAndAll) {
-  const std::vector<std::pair<std::string, std::string>> folders{
-      {"code-sizes", "code-sizes"}, {"jobs", "job"}, {"latency-laws", "latency-law"}, {"targets", "target"}};
+  const std::vector<std::pair<std::string, std::string>> folders{{"code-sizes", "code-sizes"},
+                                                                 {"cycle-tables", "cycle-table"},
+                                                                 {"jobs", "job"},
+                                                                 {"latency-laws", "latency-law"},
+                                                                 {"targets", "target"}};
   for (const auto& [folder, kind] : folders) {
     for (const auto& entry : fs::directory_iterator(kConfigs / folder)) {
       const Finished f = mcufit({"config", "check", kind, entry.path().string()}, "/");

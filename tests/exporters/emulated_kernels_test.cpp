@@ -3,6 +3,7 @@
 // this machine: random layouts, rings of rows, misaligned tensors and filters, rows in random portions.
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -17,16 +18,18 @@
 #include "exporters/device/devices.h"
 #include "exporters/device/emulation.h"
 #include "exporters/device/toolchain.h"
+#include "exporters/embedded_files.h"
 #include "exporters/scratch_folder.h"
 #include "exporters/steps.h"
 #include "tests/exporters/step_arena.h"
+#include "tests/kernel_variants.h"
 
 namespace mcufit::testing {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kOps = 5;
+constexpr int kOps = kTestedKernels.size();
 constexpr int kCasesPerOp = 500;
 
 // Kernel calls as the firmware reads them, and the arena that each must leave.
@@ -218,6 +221,13 @@ std::string linker_script(const Device& device) {
          "  firmware_stack_top = ORIGIN(SCRATCH) + LENGTH(SCRATCH);\n}\n";
 }
 
+// "MCUFIT_ISA_DSP".
+std::string macro_of(std::string_view isa) {
+  std::string macro = "MCUFIT_ISA_";
+  for (const char c : isa) macro.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+  return macro;
+}
+
 // A network of the ops that are tested, whose package brings their kernels.
 PackageFiles package_of_kernels() {
   GraphBuilder b("kernels", {4, 4, 4});
@@ -252,9 +262,9 @@ Image built(const Toolchain& toolchain) {
   std::vector<std::string> flags = toolchain.device().firmware_flags;
   const fs::path firmware = source / "exporters/device/firmware";
   flags.insert(flags.end(), {"-I" + runtime.string(), "-I" + firmware.string()});
-  for (const char* file : {"fw_semihosting.c", "fw_arm.c"}) {
+  for (const std::string& file : {std::string("fw_semihosting.c"), toolchain.device().firmware.back()}) {
     toolchain.compile(firmware / file, file, flags);
-    objects.push_back(std::string(file) + ".o");
+    objects.push_back(file + ".o");
   }
   toolchain.compile(source / "tests/exporters/emulated_kernels.c", "cases", flags);
   objects.emplace_back("cases.o");
@@ -263,6 +273,32 @@ Image built(const Toolchain& toolchain) {
   Image image;
   image.elf = "cases.elf";
   return image;
+}
+
+// Packages of this core take the instruction set's variants, and not those of a richer one.
+void expect_selects(const Toolchain& toolchain, std::string_view isa) {
+  std::string text = "#include \"mcufit_isa.h\"\n#if ";
+  for (const std::string_view richer : kKernelIsas) {
+    if (richer == isa) break;
+    text += "defined(" + macro_of(richer) + ") || ";
+  }
+  text += "!defined(" + macro_of(isa) + ")\n#error \"other variants\"\n#endif\ntypedef int selected;\n";
+  write_file(toolchain.folder() / "selected.c", text);
+  EXPECT_NO_THROW(toolchain.compile("selected.c", "selected",
+                                    {"-I" + (fs::path(MCUFIT_SOURCE_DIR) / "exporters/runtime").string()}))
+      << isa;
+}
+
+std::vector<const char*> variant_cores() {
+  std::vector<const char*> cores;
+  for (const VariantCore& v : kVariantCores) cores.push_back(v.core);
+  return cores;
+}
+
+std::string_view isa_of(std::string_view core) {
+  return std::find_if(kVariantCores.begin(), kVariantCores.end(),
+                      [&](const VariantCore& v) { return v.core == core; })
+      ->isa;
 }
 
 class EmulatedKernels : public ::testing::TestWithParam<const char*> {};
@@ -275,8 +311,10 @@ TEST_P(EmulatedKernels, EqualThePortableOnes) {
   target.fpu = device.fpu;
   const ScratchFolder scratch(fs::temp_directory_path());
   const Toolchain toolchain(device, target, scratch.path());
+  expect_selects(toolchain, isa_of(device.name));
   const Image image = built(toolchain);
   const Cases cases = drawn_cases();
+  ASSERT_EQ(cases.expected.size(), std::size_t{kOps} * kCasesPerOp) << "a kind of kTestedKernels has no case";
   write_file(scratch.path() / "cases.bin", cases.bytes);
   run_image(image, device, scratch.path());
   const std::string results = read_file(scratch.path() / "results.bin");
@@ -292,7 +330,7 @@ TEST_P(EmulatedKernels, EqualThePortableOnes) {
   ASSERT_EQ(results.size(), at);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cores, EmulatedKernels, ::testing::Values("cortex-m55", "cortex-m4", "cortex-m0"));
+INSTANTIATE_TEST_SUITE_P(Cores, EmulatedKernels, ::testing::ValuesIn(variant_cores()));
 
 }  // namespace
 }  // namespace mcufit::testing

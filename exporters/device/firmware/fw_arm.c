@@ -90,7 +90,8 @@ typedef struct {
   uint32_t before, after;
 } readings;
 
-/* The timer just before and just after the call, on the given stack. */
+/* The timer just before and just after the call, on the given stack. The emulator's plugin counts what runs
+   between the two labels. */
 __attribute__((naked)) static void read_around(void (*function)(void) __attribute__((unused)),
                                                uint32_t *stack_top __attribute__((unused)),
                                                volatile uint32_t *timer __attribute__((unused)),
@@ -100,8 +101,10 @@ __attribute__((naked)) static void read_around(void (*function)(void) __attribut
       "mov r4, sp\n\t"
       "mov r5, r2\n\t"
       "mov sp, r1\n\t"
-      "ldr r6, [r5]\n\t"
-      "blx r0\n\t"
+      "ldr r6, [r5]\n"
+      "isa_counted_from:\n\t"
+      "blx r0\n"
+      "isa_counted_to:\n\t"
       "ldr r7, [r5]\n\t"
       "mov sp, r4\n\t"
       "ldr r3, [sp]\n\t"

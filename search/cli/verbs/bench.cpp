@@ -28,21 +28,34 @@ std::string ratio(std::int64_t counted, std::int64_t macs) {
   return macs == 0 ? "-" : fmt::format("{:.2f}", static_cast<double>(counted) / static_cast<double>(macs));
 }
 
+// What one count fills of a row: the number, and how many for each multiply-accumulate.
+void add_count(std::vector<std::string>& row, std::int64_t counted, std::int64_t macs) {
+  row.push_back(with_separators(counted));
+  row.push_back(ratio(counted, macs));
+}
+
 std::string layers_text(const LayersReport& report) {
   const std::string unit = report.counts;
+  const bool cycles = !report.cycle_source.empty();
   std::vector<std::vector<std::string>> rows{{"node", "name", "op", "output", "MACs", unit, unit + "/MAC"}};
-  std::int64_t macs = 0;
+  if (cycles) rows[0].insert(rows[0].end(), {"modelled cycles", "cycles/MAC"});
+  std::int64_t macs = 0, of_layers = 0;
   for (const LayerRun& run : report.layers) {
     const ManifestStep& s = run.step;
     macs += s.macs;
-    rows.push_back({std::to_string(s.node), s.name, s.op, to_string(s.shape), with_separators(s.macs),
-                    with_separators(run.instructions), ratio(run.instructions, s.macs)});
+    of_layers += run.cycles;
+    rows.push_back({std::to_string(s.node), s.name, s.op, to_string(s.shape), with_separators(s.macs)});
+    add_count(rows.back(), run.instructions, s.macs);
+    if (cycles) add_count(rows.back(), run.cycles, s.macs);
   }
   rows.push_back({"", "outside of the layers", "", "", "", with_separators(report.overhead()), ""});
-  rows.push_back({"", "inference", "", "", with_separators(macs),
-                  with_separators(report.instructions_per_inference),
-                  ratio(report.instructions_per_inference, macs)});
-  return report.device + "\n\n" + aligned_table(rows);
+  if (cycles)
+    rows.back().insert(rows.back().end(), {with_separators(report.cycles_per_inference - of_layers), ""});
+  rows.push_back({"", "inference", "", "", with_separators(macs)});
+  add_count(rows.back(), report.instructions_per_inference, macs);
+  if (cycles) add_count(rows.back(), report.cycles_per_inference, macs);
+  const std::string source = cycles ? "cycles by: " + report.cycle_source + "\n" : "";
+  return report.device + "\n" + source + "\n" + aligned_table(rows);
 }
 
 // One package on one device: what it took, or why it could not be run.
@@ -84,7 +97,7 @@ class BenchVerb : public Verb {
     return "counts a package's instructions layer by layer, or packages on every device";
   }
   std::string_view usage() const override {
-    return "bench PACKAGE [--device NAME], or bench PACKAGE... --device all";
+    return "bench PACKAGE [--device NAME] [--cycles], or bench PACKAGE... --device all";
   }
   std::string_view example() const override { return "mcufit bench runs/fashion-nrf52840/package"; }
   std::size_t most_arguments() const override { return 1000; }
@@ -94,7 +107,9 @@ class BenchVerb : public Verb {
         "device", po::value<std::string>()->default_value(""),
         "where to run, a name of `mcufit validate --list`, or all (default: the core of the "
         "package's target)")("work", po::value<std::string>(),
-                             "keeps firmware and maps (default: bench, beside the package)");
+                             "keeps firmware and maps (default: bench, beside the package)")(
+        "cycles",
+        "also models cycles, by the timing table of the core's manual (cortex-m0, cortex-m4; needs gcc)");
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>& arguments) const override {
@@ -106,12 +121,15 @@ class BenchVerb : public Verb {
     };
     const bool as_json = options.count("json") > 0;
     const std::string device = options["device"].as<std::string>();
+    const bool cycles = options.count("cycles") > 0;
+    if (device == "all" && cycles)
+      throw Error(ExitCode::usage, "--cycles: found --device all; accepted: one device, layer by layer");
     if (device == "all") return compare(arguments, work, as_json);
     json all = json::array();
     for (const std::string& package : arguments) {
       const auto vectors = read_vectors(beside(package, "vectors.bin"), read_manifest(package));
       const LayersReport report =
-          run_layers({package, work(package), device, nullptr}, vectors.front().input);
+          run_layers({package, work(package), device, nullptr, cycles}, vectors.front().input);
       if (report.counts.empty())
         throw Error(ExitCode::usage,
                     fmt::format("--device: found {}, where nothing is counted; accepted: an emulated core of "

@@ -9,6 +9,7 @@
 #include "blocks/family.h"
 #include "blocks/foundation/json_reader.h"
 #include "blocks/foundation/text.h"
+#include "cost-models/cycle_table.h"
 #include "cost-models/latency.h"
 #include "cost-models/price.h"
 #include "cost-models/target.h"
@@ -35,6 +36,7 @@ Kind kind(T (*read)(ObjectReader&)) {
 const std::map<std::string, Kind>& kinds() {
   static const std::map<std::string, Kind> kKinds{{"architecture", kind(read_architecture)},
                                                   {"code-sizes", kind(read_code_sizes)},
+                                                  {"cycle-table", kind(read_cycle_table)},
                                                   {"job", kind(read_job)},
                                                   {"latency-law", kind(read_latency_law)},
                                                   {"limits", kind(read_limits)},
