@@ -59,7 +59,8 @@ void PlanRunner::run_row(const RuntimeStep& call, std::int16_t row, std::span<co
                          std::span<std::int8_t> arena) {
   if (const auto* fed = std::get_if<InputRowStep>(&call)) {
     const auto& [view, sample_stride, first_column, columns] = fed->fields;
-    const auto piece = input.begin() + std::ptrdiff_t{row} * sample_stride + first_column * view.pixel_stride;
+    const auto piece = input.begin() + std::ptrdiff_t{row} * sample_stride +
+                       std::ptrdiff_t{first_column} * view.pixel_stride;
     std::copy_n(piece, columns * view.pixel_stride, arena.begin() + view.offset + mcufit_row(&view, row));
     return;
   }
