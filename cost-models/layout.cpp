@@ -18,6 +18,7 @@ constexpr std::int64_t kBytesPerTableEntry = 4 + 1;  // multiplier and shift
 constexpr std::int64_t kLookupTableBytes = 256;
 constexpr std::int64_t kBytesPerResizedRow = 2;
 constexpr std::int64_t kPointerBytes = 4;
+constexpr std::int64_t kInputPointers = 2;  // where the next row goes, and the tile that asks for it
 
 NodeLayout weighted(const Graph& lowered, NodeId id, std::int64_t step_bytes) {
   const std::int64_t channels = lowered.node(id).shape.channels;
@@ -159,7 +160,7 @@ std::vector<KernelCall> kernel_calls(const Graph& lowered, const MemoryPlan& pla
 
 NodeLayout node_layout(const Graph& lowered, const MemoryPlan& plan, NodeId id) {
   NodeLayout layout = node_layout(lowered, id);
-  if (id == 0 && streams_input(plan)) layout.step_bytes = MCUFIT_VIEW_BYTES;
+  if (id == 0 && streams_input(plan)) layout.step_bytes = MCUFIT_INPUT_ROW_STEP_BYTES;
   layout.step_bytes *= tiles_of(step_with(plan, id));
   if (sums_rows(plan, id))
     layout.step_bytes =
@@ -219,7 +220,7 @@ std::int64_t longest_row_step(const MemoryPlan& plan) {
 std::int64_t row_progress_bytes(const MemoryPlan& plan) {
   if (!has_row_steps(plan)) return 0;
   return longest_row_step(plan) * MCUFIT_ROW_PROGRESS_BYTES + MCUFIT_ROW_GOAL_BYTES +
-         (streams_input(plan) ? kPointerBytes : 0);
+         (streams_input(plan) ? kInputPointers * kPointerBytes : 0);
 }
 
 }  // namespace mcufit

@@ -62,7 +62,8 @@ inline constexpr std::string_view kRowOrder = "row_order";
 // True when the plan's first group takes the input row by row.
 bool streams_input(const MemoryPlan& plan);
 
-// What stands in a kernel's place for the input of such a group, whose rows the sender delivers.
+// What stands in a kernel's place for the input of such a group, whose rows the sender delivers; of a group
+// in tiles the columns that each tile reads.
 inline constexpr std::string_view kInputRow = "input_row";
 
 // With what the plan changes; kRowOrder among them where a step runs by rows, kInputRow where it streams the
@@ -81,8 +82,8 @@ std::int64_t least_row_table_bytes(const Graph& lowered);
 // The calls of the longest step that runs by rows; 0 without one.
 std::int64_t longest_row_step(const MemoryPlan& plan);
 
-// What a package has in RAM beside the arena: how far each call of a group is, and where the sender writes
-// the next row of a streamed input.
+// What a package has in RAM beside the arena: how far each call of a group is, and of a streamed input where
+// the sender writes the next row and which tile asks for it.
 std::int64_t row_progress_bytes(const MemoryPlan& plan);
 
 }  // namespace mcufit

@@ -11,8 +11,8 @@ namespace mcufit {
 
 // What a user of a package includes and calls, as C text: <name>.h and <name>.c, which has the arena. A plan
 // with a whole input gives <name>_input() and <name>_invoke(), one that streams it <name>_start(),
-// <name>_next_input_row(), <name>_feed_row() and <name>_invoke_from(). No function's size depends on the
-// network.
+// <name>_next_input_row(), <name>_next_input_piece(), <name>_feed_row() and <name>_invoke_from(). No
+// function's size depends on the network.
 std::string public_header(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request);
 std::string model_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name);
 

@@ -96,10 +96,11 @@ static void infer(int vector) {{
 )";
 
 // With the input row by row.
-constexpr std::string_view kFeed = R"(static void put_row(int vector, int32_t number, int8_t *row) {{
-  const int8_t *from = &inputs[vector][number * {1}_INPUT_ROW_BYTES];
+constexpr std::string_view kFeed = R"(static void put_piece(int vector, {0}_input_piece piece, int8_t *to) {{
+  const int32_t pixel = (int32_t)piece.row * {1}_INPUT_WIDTH + piece.first_column;
+  const int8_t *from = &inputs[vector][pixel * {1}_INPUT_CHANNELS];
   int32_t i;
-  for (i = 0; i < {1}_INPUT_ROW_BYTES; ++i) row[i] = MCUFIT_FLASH_S8(&from[i]);
+  for (i = 0; i < (int32_t)piece.columns * {1}_INPUT_CHANNELS; ++i) to[i] = MCUFIT_FLASH_S8(&from[i]);
 }}
 
 /* Begins; returns the arena. */
@@ -110,10 +111,9 @@ static int8_t *load(int vector) {{
 }}
 
 static void infer(int vector) {{
-  int32_t number = 0;
   {0}_start();
   do {{
-    put_row(vector, number++, {0}_next_input_row());
+    put_piece(vector, {0}_next_input_piece(), {0}_next_input_row());
   }} while ({0}_feed_row() == 0);
 }}
 
@@ -181,7 +181,12 @@ constexpr std::string_view kGroup = R"(static int run_group(int first, int vecto
 )";
 
 // Inside of that.
-constexpr std::string_view kPutRow = "    if (call == 0) put_row(vector, row, place_of(call, row, arena));\n";
+constexpr std::string_view kPutPiece = R"(    if (group[place].kernel == {1}_INPUT_ROW) {{
+      const mcufit_input_row_step *input = (const mcufit_input_row_step *)group->step;
+      const {0}_input_piece piece = {{row, input->first_column, input->columns}};
+      put_piece(vector, piece, place_of(call, row, arena));
+    }}
+)";
 
 constexpr std::string_view kSelfTestCall = R"(int {0}_selftest_call(void) {{
   int vector;
@@ -206,7 +211,8 @@ std::string functions(const MemoryPlan& plan, const std::string& name) {
   const std::string macro = upper(name);
   return fmt::format(fmt::runtime(streamed ? kFeed : kLoad), name, macro) +
          fmt::format(kSelfTest, name, macro) +
-         (groups ? fmt::format(kGroup, name, macro, streamed ? kPutRow : "") : "") +
+         (groups ? fmt::format(kGroup, name, macro, streamed ? fmt::format(kPutPiece, name, macro) : "")
+                 : "") +
          fmt::format(kSelfTestCall, name, macro,
                      groups ? fmt::format("{}_calls[call].group != 0 ? run_group(call, vector, arena) : "
                                           "run_call(call, arena)",

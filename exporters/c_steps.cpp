@@ -34,12 +34,10 @@ std::string array(std::string_view declaration, std::span<const Integer> values,
   return fmt::format("{}[{}] {} = {{\n{}}};\n", declaration, values.size(), place, numbers(values, 4));
 }
 
-std::string view_fields(const mcufit_view& v) {
-  return fmt::format(".offset = {}, .row_stride = {}, .pixel_stride = {}, .ring_rows = {}", v.offset,
+std::string text_of(const mcufit_view& v) {
+  return fmt::format("{{.offset = {}, .row_stride = {}, .pixel_stride = {}, .ring_rows = {}}}", v.offset,
                      v.row_stride, v.pixel_stride, v.ring_rows);
 }
-
-std::string text_of(const mcufit_view& v) { return fmt::format("{{{}}}", view_fields(v)); }
 
 std::string text_of(const mcufit_window& w) {
   return fmt::format(
@@ -163,6 +161,11 @@ std::string text_of(const mcufit_resize_nearest_neighbor_s8_step& s, std::string
       text_of(s.input), text_of(s.output), node, node, s.output_width, s.channels);
 }
 
+std::string text_of(const mcufit_input_row_step& s) {
+  return fmt::format("    .rows = {},\n    .sample_stride = {}, .first_column = {}, .columns = {}",
+                     text_of(s.rows), s.sample_stride, s.first_column, s.columns);
+}
+
 // The array beside a concatenation's step.
 std::string parts_text(const std::vector<mcufit_concatenation_part>& parts, std::string_view step) {
   std::string text =
@@ -272,7 +275,7 @@ Body body_of(const RuntimeStep& step, std::string_view node, std::string_view na
                          array_of<std::int16_t>(node, "int16_t", "columns", s.columns)}};
           },
           [&](const InputRowStep& s) {
-            return Body{"mcufit_view", view_fields(s.fields)};
+            return Body{"mcufit_input_row_step", text_of(s.fields)};
           },
       },
       step);

@@ -83,7 +83,7 @@ json self_test(const QuantizedGraph& graph, const MemoryPlan& plan, const std::v
 json symbols(const MemoryPlan& plan, const std::string& name) {
   json list = {{"output", name + "_output"}};
   if (streams_input(plan)) {
-    for (const char* function : {"start", "next_input_row", "feed_row", "invoke_from"})
+    for (const char* function : {"start", "next_input_row", "next_input_piece", "feed_row", "invoke_from"})
       list[function] = fmt::format("{}_{}", name, function);
   } else {
     for (const char* function : {"input", "invoke"}) list[function] = fmt::format("{}_{}", name, function);

@@ -34,8 +34,9 @@ struct PackageRequest {
 // The deployable network, a folder of C99 sources that compile alone:
 //
 // - NAME.h: shapes, scales, zero points, arena size, NAME_input(), NAME_invoke(), NAME_output(); where the
-// plan
-//   streams the input NAME_start(), NAME_next_input_row(), NAME_feed_row() in the place of the first two
+//   plan streams the input NAME_start(), NAME_next_input_row(), NAME_feed_row() in the place of the first
+//   two, and NAME_next_input_piece(), which says what part of the sample is asked for: of tiles in turn all
+//   rows
 // - NAME.c: these functions and the one static arena
 // - NAME_steps.c, .h: what is called, in which order, with which constants
 // - NAME_weights.c, .h: filters, biases, requantization tables, all const
@@ -88,7 +89,8 @@ struct Manifest {
   RamLedger ram;
 };
 
-// True when the package takes its input row by row; its first call is the input then.
+// True when the package takes its input row by row; its first call is the input then, and the first of each
+// further tile that takes it.
 bool streams_input(const Manifest& manifest);
 
 // The calls [begin, end) of a manifest that run together, a step of the plan or one tile of it.

@@ -57,11 +57,11 @@ void PlanRunner::each_call(std::size_t step, const Run& run) const {
 
 void PlanRunner::run_row(const RuntimeStep& call, std::int16_t row, std::span<const std::int8_t> input,
                          std::span<std::int8_t> arena) {
-  if (const auto* rows = std::get_if<InputRowStep>(&call)) {
-    const mcufit_view& view = rows->fields;
-    const auto sent = input.subspan(static_cast<std::size_t>(row) * static_cast<std::size_t>(view.row_stride),
-                                    static_cast<std::size_t>(view.row_stride));
-    std::copy(sent.begin(), sent.end(), arena.begin() + view.offset + mcufit_row(&view, row));
+  if (const auto* fed = std::get_if<InputRowStep>(&call)) {
+    const auto& [view, sample_stride, first_column, columns] = fed->fields;
+    const auto piece = input.begin() + std::ptrdiff_t{row} * sample_stride +
+                       std::ptrdiff_t{first_column} * view.pixel_stride;
+    std::copy_n(piece, columns * view.pixel_stride, arena.begin() + view.offset + mcufit_row(&view, row));
     return;
   }
   const bool by_rows = !std::holds_alternative<FullyConnectedStep>(call);  // its range are outputs

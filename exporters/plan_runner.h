@@ -23,8 +23,8 @@ class PlanRunner {
   PlanRunner(const PlanRunner&) = delete;  // the tables point into the steps
   PlanRunner& operator=(const PlanRunner&) = delete;
 
-  // The output for a sample, which is delivered row by row where the plan streams the input. What `arena`, of
-  // the plan's size, holds before makes no difference.
+  // The output for a sample, which is delivered row by row where the plan streams the input, in tiles once
+  // for each. What `arena`, of the plan's size, holds before makes no difference.
   std::vector<std::int8_t> run(std::span<const std::int8_t> input, std::span<std::int8_t> arena) const;
 
   // The calls of number `step` of steps(), in order.

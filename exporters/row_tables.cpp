@@ -75,20 +75,11 @@ void check_length(const Graph& graph, const ExecutedStep& step) {
                           graph.node(step.nodes[0]).name, step.nodes.size(), kMost));
 }
 
-[[noreturn]] void refuse_tiles(const Graph& graph, const Step& step) {
-  throw Error(ExitCode::input,
-              fmt::format("{}: starts a group in {} tiles, of a plan that takes the input row by row; "
-                          "accepted: tiles with the input whole, or the input row by row with groups that "
-                          "run whole",
-                          graph.node(step.nodes[0]).name, step.tile_cuts.size() + 1));
-}
-
 }  // namespace
 
 std::vector<ExecutedStep> executed_steps(const Graph& lowered, const MemoryPlan& plan) {
   std::vector<ExecutedStep> executed;
   for (const Step& step : plan.steps) {
-    if (streams_input(plan) && !step.tile_cuts.empty()) refuse_tiles(lowered, step);
     ExecutedStep called{.nodes = {}, .by_rows = step.by_rows};
     for (const NodeId id : step.nodes) {
       if (kernel_of(lowered, plan, id)) called.nodes.push_back(id);

@@ -29,8 +29,8 @@ struct ExecutedStep {
   std::int32_t tile = 0;
 };
 
-// The steps of a plan that call a kernel; a streamed input is the first node of the first, a group in tiles
-// is a step for each. Throws Error(input) for a plan with both.
+// The steps of a plan that call a kernel; a group in tiles is a step for each. A streamed input is the first
+// node of the first, or of the first for each tile of it.
 std::vector<ExecutedStep> executed_steps(const Graph& lowered, const MemoryPlan& plan);
 
 }  // namespace mcufit

@@ -315,6 +315,17 @@ mcufit_add_s8_step add_of(const Source& source, Activation activation) {
           .output_max = output.output_max};
 }
 
+InputRowStep input_row_of(const Source& source) {
+  const Shape& shape = source.node().shape;
+  const ColumnRange& columns = source.columns.part(source.id).columns;
+  const std::int64_t row_bytes = std::int64_t{shape.width} * shape.channels;
+  return {{.rows = view_of(source, source.id),
+           .sample_stride = narrow<std::int32_t>(source, "a row of", row_bytes),
+           .first_column = extent(source, columns.begin),
+           .columns = extent(source, columns.width())},
+          extent(source, shape.height)};
+}
+
 [[noreturn]] void refuse(const Node& node) {
   throw Error(
       ExitCode::input,
@@ -356,7 +367,7 @@ RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeI
                  },
                  [&](const Input&) -> RuntimeStep {
                    if (!streams_input(plan)) refuse(node);
-                   return InputRowStep{view_of(source, id), rows};
+                   return input_row_of(source);
                  },
                  [&](const Mul& m) -> RuntimeStep {
                    return MulStep{mul_of(source, m.activation), rows};

@@ -93,9 +93,9 @@ struct ResizeStep {
   std::vector<std::int16_t> rows, columns;
   std::int16_t end;  // output rows
 };
-// A streamed input: the sender has written the rows.
+// A streamed input: the sender has written the rows, or of a tile the columns that it reads of them.
 struct InputRowStep {
-  mcufit_view fields;
+  mcufit_input_row_step fields;
   std::int16_t end;  // rows
 };
 

@@ -7,6 +7,7 @@
 #include "blocks/foundation/files.h"
 #include "cost-models/layout.h"
 #include "exporters/c_interface.h"
+#include "exporters/c_text.h"
 #include "exporters/device/call_graph.h"
 #include "exporters/device/compiler_library.h"
 #include "exporters/device/toolchain.h"
@@ -82,9 +83,9 @@ std::string linker_script(const Manifest& manifest, const Target& limits, const 
 std::string places(const Manifest& manifest) {
   std::string text;
   for (const ManifestStep& step : manifest.steps) {
-    text += fmt::format("{{{}, {}, {}, {}, {}, {}}}, ", step.offset, step.row_stride, step.row_bytes(),
-                        step.shape.height, step.ring_rows > 0 ? step.ring_rows : step.shape.height,
-                        sums_rows(step) ? 1 : 0);
+    text += fmt::format("{{{}, {}, {}, {}, {}, {}, {}}}, ", step.offset, step.row_stride, step.row_bytes(),
+                        std::int64_t{step.columns.begin} * step.shape.channels, step.shape.height,
+                        step.ring_rows > 0 ? step.ring_rows : step.shape.height, sums_rows(step) ? 1 : 0);
   }
   return text;
 }
@@ -110,9 +111,13 @@ constexpr std::string_view kGlue = R"(/* SPDX-License-Identifier: Apache-2.0 */
 #define MODEL_INVOKE {0}_invoke
 #define MODEL_START {0}_start
 #define MODEL_NEXT_INPUT_ROW {0}_next_input_row
+#define MODEL_NEXT_INPUT_PIECE {0}_next_input_piece
+#define MODEL_INPUT_PIECE {0}_input_piece
 #define MODEL_FEED_ROW {0}_feed_row
 #define MODEL_INVOKE_FROM {0}_invoke_from
 #define MODEL_ROW_BYTES {10}U
+#define MODEL_PIXEL_BYTES {12}U
+#define MODEL_INPUT_ROW {13}_INPUT_ROW
 #define MODEL_GROUPED {11}
 #define MODEL_BEGIN {0}_begin
 #define MODEL_ADVANCE {0}_advance
@@ -122,10 +127,11 @@ constexpr std::string_view kGlue = R"(/* SPDX-License-Identifier: Apache-2.0 */
 std::string glue(const Manifest& manifest, std::int64_t samples) {
   const ManifestStep& first = manifest.steps.front();
   const bool streamed = streams_input(manifest), grouped = kernels_of(manifest).contains(kRowOrder);
+  const std::int64_t row_bytes = std::int64_t{first.shape.width} * first.shape.channels;
   return fmt::format(kGlue, manifest.name, kFirmwareVersion, samples, manifest.input_bytes,
                      manifest.output_bytes, manifest.output_offset, manifest.ram.arena_bytes,
-                     manifest.steps.size(), places(manifest), streamed ? 1 : 0,
-                     streamed ? first.row_bytes() : 0, grouped ? 1 : 0);
+                     manifest.steps.size(), places(manifest), streamed ? 1 : 0, streamed ? row_bytes : 0,
+                     grouped ? 1 : 0, streamed ? first.shape.channels : 0, upper(manifest.name));
 }
 
 std::string stem_of(std::string_view file) { return std::string(file.substr(0, file.rfind('.'))); }

@@ -228,6 +228,14 @@ typedef struct {
   int16_t asker; /* the place for which it runs */
 } mcufit_row_progress;
 
+/* A streamed input in its group, or in one tile of that: where its rows go, and which part of the sample's
+   rows the sender delivers. */
+typedef struct {
+  mcufit_view rows;
+  int32_t sample_stride;         /* bytes from one row of the sample to the next */
+  int16_t first_column, columns; /* that are delivered of each row */
+} mcufit_input_row_step;
+
 /* The place of a group whose rows are asked for, and the place to go on from. */
 typedef struct {
   int16_t place, at;
@@ -299,7 +307,7 @@ static inline int32_t mcufit_row(const mcufit_view *view, int32_t row) {
 #define MCUFIT_MEAN_S8_STEP_BYTES 44
 #define MCUFIT_MEAN_ROWS_S8_STEP_BYTES 48
 #define MCUFIT_AVERAGE_POOL2D_ROWS_S8_STEP_BYTES 56
-#define MCUFIT_VIEW_BYTES 12
+#define MCUFIT_INPUT_ROW_STEP_BYTES 20
 #define MCUFIT_ROW_CALL_BYTES 4
 #define MCUFIT_ROW_NEED_BYTES 12
 #define MCUFIT_ROW_PROGRESS_BYTES 4

@@ -24,7 +24,7 @@ class ColumnNet {
   Graph build() {
     NodeId x = builder_.input();
     for (std::int64_t layers = random_.between(2, 8); layers > 0; --layers) x = layer(x);
-    if (random_.below(3) == 0) x = builder_.global_average_pool(name(), x);
+    if (random_.below(3) == 0) builder_.global_average_pool(name(), x);
     return lower(builder_.finish());
   }
 

@@ -98,7 +98,30 @@ static int feed(int rows) {
   }
   return fed;
 }
+)";
 
+// The same of `pieces` pieces: of each tile the rows in order, of each a part that lies inside of it.
+constexpr const char* kFeedPieces = R"(
+static int8_t sample[NET_INPUT_BYTES] = {%};
+
+static int feed(int pieces) {
+  int fed = 0, i;
+  net_start();
+  while (net_next_input_row() != 0 && fed != pieces) {
+    const net_input_piece piece = net_next_input_piece();
+    const int bytes = piece.columns * NET_INPUT_CHANNELS, end = piece.first_column + piece.columns;
+    const int from = (piece.row * NET_INPUT_WIDTH + piece.first_column) * NET_INPUT_CHANNELS;
+    if (piece.row != fed % NET_INPUT_ROWS || bytes > NET_INPUT_PIECE_BYTES) return -1;
+    if (piece.first_column < 0 || piece.columns < 1 || end > NET_INPUT_WIDTH) return -2;
+    for (i = 0; i < bytes; ++i) net_next_input_row()[i] = sample[from + i];
+    ++fed;
+    if ((net_feed_row() == 1) != (fed == NET_INPUT_ROWS * NET_INPUT_TILES)) return -3;
+  }
+  return fed;
+}
+)";
+
+constexpr const char* kPrint = R"(
 static void print_output(void) {
   int i;
   for (i = 0; i < NET_OUTPUT_BYTES; ++i) printf("%d ", net_output()[i]);
@@ -108,11 +131,12 @@ static void print_output(void) {
 
 constexpr const char* kUse = R"(
 int main(void) {
-  printf("%d %d\n", net_next_input_row() == 0, net_feed_row());
+  printf("%d %d %d\n", net_next_input_row() == 0, net_next_input_piece().columns, net_feed_row());
   printf("%d\n", feed(2));
-  printf("%d\n", feed(-1) == NET_INPUT_ROWS);
+  printf("%d\n", feed(NET_INPUT_ROWS * NET_INPUT_TILES - 1));
+  printf("%d\n", feed(-1));
   print_output();
-  printf("%d %d\n", net_next_input_row() == 0, net_feed_row());
+  printf("%d %d %d\n", net_next_input_row() == 0, net_next_input_piece().columns, net_feed_row());
   print_output();
   net_start();
   net_invoke_from(sample);
@@ -121,19 +145,33 @@ int main(void) {
 }
 )";
 
-std::string use_of(const std::string& input) {
-  std::string feed = kFeed;
+// `feed` is kFeed or kFeedPieces.
+std::string use_of(std::string feed, const std::string& input) {
   feed.replace(feed.find('%'), 1, input);
-  return "#include <stdio.h>\n#include \"net.h\"\n" + feed + kUse;
+  return "#include <stdio.h>\n#include \"net.h\"\n" + feed + kPrint + kUse;
+}
+
+// What that prints where `pieces` rows or pieces are asked for.
+std::string expected_of(int pieces, const std::string& output) {
+  return fmt::format("1 0 1\n2\n{}\n{}\n{}1 0 1\n{}{}", pieces - 1, pieces, output, output, output);
 }
 
 TEST_F(RowInput, FeedingGivesTheInterpretersBytesInCAndCxx) {
   MCUFIT_TRACE_SEED();
   const QuantizedGraph graph = sample_network(seed());
   write(graph, longest_groups(graph.graph, InputUse::streamed));
-  const std::string expected = "1 1\n2\n1\n" + first_output() + "1 1\n" + first_output() + first_output();
-  EXPECT_EQ(run_on_host("main.c", use_of(first_input())), expected);
-  EXPECT_EQ(run_on_host("main.cpp", use_of(first_input())), expected);
+  const std::string expected = expected_of(9, first_output());
+  EXPECT_EQ(run_on_host("main.c", use_of(kFeed, first_input())), expected);
+  EXPECT_EQ(run_on_host("main.cpp", use_of(kFeedPieces, first_input())), expected) << "a piece is a row";
+}
+
+TEST_F(RowInput, FeedingTileByTileGivesTheInterpretersBytes) {
+  MCUFIT_TRACE_SEED();
+  const QuantizedGraph graph = sample_network(seed());
+  const MemoryPlan plan = tiled_groups(graph.graph, InputUse::streamed);
+  ASSERT_EQ(plan.steps.front().tile_cuts.size(), 1);
+  write(graph, plan);
+  EXPECT_EQ(run_on_host("main.c", use_of(kFeedPieces, first_input())), expected_of(2 * 9, first_output()));
 }
 
 constexpr const char* kSelfTest =
@@ -152,15 +190,36 @@ TEST_F(RowInput, RandomNetsPassTheirSelfTests) {
   }
 }
 
-// Inside of a group, where the tensor never exists whole.
+TEST_F(RowInput, RandomTilesPassTheirSelfTests) {
+  int tiled = 0;
+  for (int i = 0; tiled < 2 && !HasFailure(); ++i) {
+    ASSERT_LT(i, 100);
+    SCOPED_TRACE(case_name(test_seed(), i));
+    Random random(test_seed(), {static_cast<std::uint64_t>(i)});
+    const QuantizedGraph graph = random_column_net(random, 8);
+    const MemoryPlan plan = packed_tiled_plan(random, graph.graph, 8, InputUse::streamed);
+    if (plan.steps.front().tile_cuts.empty()) continue;
+    ++tiled;
+    write(graph, plan, 2);
+    EXPECT_EQ(run_on_host("main.c", kSelfTest), "0 -1\n");
+  }
+}
+
+// Inside of a group, where the tensor never exists whole; in tiles, in the second one. A streamed input is a
+// call.
 TEST_F(RowInput, TheSelfTestNamesTheFirstCallThatDiffersInAGroup) {
   constexpr std::uint64_t kSeed = 5;
   const QuantizedGraph graph = sample_network(kSeed);
-  for (const auto& [input, id, call] :
-       {std::tuple{InputUse::whole, 2, 1}, std::tuple{InputUse::streamed, 4, 4}}) {  // the input is a call
-    write(graph, longest_groups(graph.graph, input), 2);
+  const MemoryPlan tiles = tiled_groups(graph.graph, InputUse::streamed);
+  const auto calls_of_tile = static_cast<int>(tiles.steps.front().nodes.size());
+  for (const auto& [plan, damaged, call] :
+       {std::tuple{longest_groups(graph.graph, InputUse::whole), "net_step2 = {", 1},
+        std::tuple{longest_groups(graph.graph, InputUse::streamed), "net_step4 = {", 4},
+        std::tuple{tiles, "net_step2_tile1 = {", calls_of_tile + 2}}) {
+    write(graph, plan, 2);
     std::string text = read_file(package() / "net_steps.c");
-    const std::size_t step = text.find(fmt::format("net_step{} = {{", id));
+    const std::size_t step = text.find(damaged);
+    ASSERT_NE(step, std::string::npos);
     const std::size_t end = text.find(".output_max = ", step);
     text.replace(end, text.find_first_of(",}", end) - end, ".output_max = -128");
     std::ofstream(package() / "net_steps.c") << text;
@@ -208,6 +267,24 @@ TEST_F(RowInput, ANetOfEveryFamilyValidatesOnAnEmulatedCore) {
     expect_validates(net, smallest, folder_.path());
   }
   EXPECT_GE(fed, 5);
+}
+
+// Columns made twice for less RAM, in plans of the planner.
+TEST_F(RowInput, TilesOfANetAndOfASharedModelValidateOnAnEmulatedCore) {
+  MCUFIT_TRACE_SEED();
+  if (const auto missing = missing_program(find_device("cortex-m4"))) GTEST_SKIP() << missing->name;
+  const Family& mobilenet = family("mobilenetv2");
+  std::vector<QuantizedGraph> nets{
+      random_integers(mobilenet.build(default_hyperparameters(mobilenet), {{32, 32, 3}, 5}), seed())};
+  if (const auto path = data_folder() / "mlperf-tiny" / "ic_resnet8_int8.tflite"; fs::exists(path))
+    nets.push_back(import_tflite(read_file(path), "ic"));
+  for (const QuantizedGraph& net : nets) {
+    SCOPED_TRACE(net.graph.name);
+    const MemoryPlan smallest = plan(net.graph, {.input_streamed = true, .most_mac_factor = 1.5});
+    EXPECT_FALSE(smallest.steps.front().tile_cuts.empty());
+    EXPECT_LT(smallest.arena_bytes, plan(net.graph, {.input_streamed = true}).arena_bytes);
+    expect_validates(net, smallest, folder_.path());
+  }
 }
 
 TEST_F(RowInput, SharedModelsValidateOnAnEmulatedCore) {

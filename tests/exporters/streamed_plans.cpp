@@ -46,32 +46,61 @@ std::vector<GroupRange> groups_of(const RowGraph& rows, InputUse input, const Wa
 MemoryPlan plan_of(const Graph& lowered, const std::vector<GroupRange>& groups) {
   std::vector<Step> steps;
   steps.reserve(groups.size());
-  for (const GroupRange& g : groups) steps.push_back(step_of(g.first, g.last - g.first + 1, g.by_rows));
-  return unshared_plan(lowered, std::move(steps));
-}
-
-}  // namespace
-
-MemoryPlan random_tiled_plan(Random& random, const Graph& lowered, NodeId longest) {
-  const RowGraph rows(lowered);
-  std::vector<Step> steps{{.nodes = {0}}};
-  for (NodeId first = 1; first < lowered.size();) {
-    const NodeId most = std::min(static_cast<NodeId>(random.between(1, longest)), lowered.size() - first);
-    NodeId length = most;
-    std::vector<std::int32_t> cuts;
-    for (; length > 1 && cuts.empty(); --length) cuts = random_cuts(random, rows, first, first + length - 1);
-    length = cuts.empty() ? group_length(rows, first, most) : length + 1;
-    steps.push_back(step_of(first, length, length > 1));
-    steps.back().tile_cuts = std::move(cuts);
-    first += length;
+  for (const GroupRange& g : groups) {
+    steps.push_back(step_of(g.first, g.last - g.first + 1, g.by_rows));
+    steps.back().tile_cuts = g.tile_cuts;
   }
   return unshared_plan(lowered, std::move(steps));
 }
 
-MemoryPlan tiled_groups(const Graph& lowered) {
+MemoryPlan packed(const RowGraph& rows, std::vector<GroupRange> groups, InputUse input,
+                  const Graph& lowered) {
+  const bool tiles =
+      std::any_of(groups.begin(), groups.end(), [](const GroupRange& g) { return !g.tile_cuts.empty(); });
+  MemoryPlan plan = place_groups(rows, {.groups = std::move(groups)}, 20, 0);
+  plan.lower_bound_bytes =
+      least_live_bytes(rows, {.input_streamed = input == InputUse::streamed, .tiles = tiles});
+  verify(plan, lowered);
+  return plan;
+}
+
+// The first node of what is grouped: an input that is whole stands alone.
+NodeId first_of(InputUse input) { return input == InputUse::whole ? 1 : 0; }
+
+// Random groups of at most `longest` nodes; those that may run in tiles do so, cut at random columns.
+std::vector<GroupRange> random_tiled_groups(Random& random, const RowGraph& rows, NodeId longest,
+                                            InputUse input) {
+  std::vector<GroupRange> groups;
+  if (input == InputUse::whole) groups.push_back({0, 0, false});
+  for (NodeId first = first_of(input); first < rows.size();) {
+    const NodeId wanted = std::max(static_cast<NodeId>(random.between(1, longest)), first == 0 ? 2 : 1);
+    const NodeId most = std::min(wanted, rows.size() - first);
+    NodeId length = most;
+    std::vector<std::int32_t> cuts;
+    for (; length > 1 && cuts.empty(); --length) cuts = random_cuts(random, rows, first, first + length - 1);
+    length = cuts.empty() ? group_length(rows, first, most) : length + 1;
+    groups.push_back({first, first + length - 1, length > 1, std::move(cuts)});
+    first += length;
+  }
+  return groups;
+}
+
+}  // namespace
+
+MemoryPlan random_tiled_plan(Random& random, const Graph& lowered, NodeId longest, InputUse input) {
+  return plan_of(lowered, random_tiled_groups(random, RowGraph(lowered), longest, input));
+}
+
+MemoryPlan packed_tiled_plan(Random& random, const Graph& lowered, NodeId longest, InputUse input) {
   const RowGraph rows(lowered);
-  std::vector<Step> steps{{.nodes = {0}}};
-  for (NodeId first = 1; first < lowered.size();) {
+  return packed(rows, random_tiled_groups(random, rows, longest, input), input, lowered);
+}
+
+MemoryPlan tiled_groups(const Graph& lowered, InputUse input) {
+  const RowGraph rows(lowered);
+  std::vector<Step> steps;
+  if (input == InputUse::whole) steps.push_back({.nodes = {0}});
+  for (NodeId first = first_of(input); first < lowered.size();) {
     Step step = step_of(first, 1, false);
     for (NodeId last = lowered.size() - 1; last > first && step.tile_cuts.empty(); --last) {
       std::vector<std::int32_t> cuts = even_cuts(rows.width(last), (rows.width(last) + 2) / 3);
@@ -112,12 +141,8 @@ std::int64_t covered_bytes(const MemoryPlan& plan, const Graph& lowered) {
 
 MemoryPlan packed_plan(Random& random, const Graph& lowered, NodeId longest, InputUse input) {
   const RowGraph rows(lowered);
-  const Grouping grouping{
-      groups_of(rows, input, [&] { return static_cast<NodeId>(random.between(1, longest)); })};
-  MemoryPlan plan = place_groups(rows, grouping, 20, 0);
-  plan.lower_bound_bytes = least_live_bytes(rows, {.input_streamed = input == InputUse::streamed});
-  verify(plan, lowered);
-  return plan;
+  return packed(rows, groups_of(rows, input, [&] { return static_cast<NodeId>(random.between(1, longest)); }),
+                input, lowered);
 }
 
 }  // namespace mcufit::testing

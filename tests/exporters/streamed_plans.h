@@ -7,7 +7,8 @@
 
 namespace mcufit::testing {
 
-// Whether the sender delivers the input whole, or row by row inside of the first group.
+// Whether the sender delivers the input whole, or row by row inside of the first group: in tiles, once for
+// each.
 enum class InputUse { whole, streamed };
 
 // A plan with random groups of at most `longest` nodes; single nodes run whole or by rows. Every tensor has a
@@ -16,11 +17,15 @@ MemoryPlan random_plan(Random& random, const Graph& lowered, NodeId longest,
                        InputUse input = InputUse::whole);
 
 // The same where groups that may run in tiles do so, cut at random columns.
-MemoryPlan random_tiled_plan(Random& random, const Graph& lowered, NodeId longest);
+MemoryPlan random_tiled_plan(Random& random, const Graph& lowered, NodeId longest,
+                             InputUse input = InputUse::whole);
 
-// Every node behind the input that may run in tiles in groups as long as may be, in tiles of three columns;
-// the others one by one.
-MemoryPlan tiled_groups(const Graph& lowered);
+// Such groups placed as the planner places them: bytes are shared wherever that is safe. Verified.
+MemoryPlan packed_tiled_plan(Random& random, const Graph& lowered, NodeId longest, InputUse input);
+
+// Every node that may run in tiles in groups as long as may be, in tiles of three columns; the others one by
+// one. The input whole is one of the others.
+MemoryPlan tiled_groups(const Graph& lowered, InputUse input = InputUse::whole);
 
 // Every node behind the input in groups as long as may be.
 MemoryPlan longest_groups(const Graph& lowered, InputUse input = InputUse::whole);

@@ -6,16 +6,21 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <set>
 #include <span>
 #include <string>
 
-#include "blocks/foundation/error.h"
+#include "blocks/weights.h"
 #include "cost-models/grouping.h"
 #include "exporters/checksums.h"
 #include "exporters/interpreter.h"
 #include "exporters/plan_runner.h"
+#include "exporters/quantize.h"
+#include "tests/cost-models/published_nets.h"
 #include "tests/exporters/random_graphs.h"
 #include "tests/exporters/random_nets.h"
+#include "tests/random_seed.h"
 
 namespace mcufit::testing {
 namespace {
@@ -75,21 +80,6 @@ TEST(StreamedPlans, ThePlannersTilesGiveTheInterpretersBytes) {
   EXPECT_GT(tiled, 0);
 }
 
-TEST(StreamedPlans, TilesWithTheInputRowByRowAreRefused) {
-  Random random(test_seed());
-  const QuantizedGraph graph = random_column_net(random, 8);
-  MemoryPlan plan = longest_groups(graph.graph, InputUse::streamed);
-  plan.steps.back().tile_cuts = {1};
-  try {
-    const PlanRunner runner(graph, plan);
-    ADD_FAILURE() << "nothing was thrown";
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ExitCode::input);
-    EXPECT_NE(std::string(e.what()).find("a plan that takes the input row by row"), std::string::npos)
-        << e.what();
-  }
-}
-
 // With line buffers that share bytes, and outputs that follow their inputs row by row.
 TEST(StreamedPlans, ThePlannersPlansGiveTheInterpretersBytes) {
   const std::uint64_t seed = test_seed();
@@ -125,13 +115,13 @@ class GuardedArena {
   std::vector<std::int8_t> all_;
 };
 
-// The bytes that are touched are those of the plan's tensors, and the guard zones stay.
-void expect_planned_bytes(Random& random, const QuantizedGraph& graph, const MemoryPlan& plan) {
+// The output is right, the bytes that are touched are those of the plan's tensors, and the guard zones stay.
+void expect_planned_bytes(const QuantizedGraph& graph, const MemoryPlan& plan,
+                          std::span<const std::int8_t> input, const std::vector<std::int8_t>& output) {
   constexpr std::int8_t kFirst = 0x5A, kSecond = -0x5B;
   const PlanRunner runner(graph, plan);
-  const auto input = random_bytes(random, graph.graph.input_shape().elements());
   GuardedArena arena(plan.arena_bytes);
-  const auto output = runner.run(input, arena.paint(kFirst));
+  ASSERT_EQ(output, runner.run(input, arena.paint(kFirst)));
   const std::vector<bool> first = arena.kept(kFirst);
   ASSERT_EQ(output, runner.run(input, arena.paint(kSecond)));
   const std::vector<bool> second = arena.kept(kSecond);
@@ -143,6 +133,11 @@ void expect_planned_bytes(Random& random, const QuantizedGraph& graph, const Mem
     ASSERT_LT(i, first.size() - GuardedArena::kGuard);
   }
   ASSERT_EQ(touched, covered_bytes(plan, graph.graph));
+}
+
+void expect_planned_bytes(Random& random, const QuantizedGraph& graph, const MemoryPlan& plan) {
+  const auto input = random_bytes(random, graph.graph.input_shape().elements());
+  expect_planned_bytes(graph, plan, input, interpret(graph, input).back());
 }
 
 bool is_fed(const MemoryPlan& plan) { return plan.steps.front().nodes.size() > 1; }
@@ -166,6 +161,41 @@ TEST(StreamedPlans, RandomNetsFedRowByRowGiveTheInterpretersBytes) {
   EXPECT_GT(fed, 300);
 }
 
+// The input piece by piece: in each tile the rows arrive again, of each the columns that the tile reads.
+TEST(StreamedPlans, RandomTilesFedPieceByPieceGiveTheInterpretersBytes) {
+  const std::uint64_t seed = test_seed();
+  int fed = 0;
+  for (int i = 0; i < 300 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const QuantizedGraph graph = random_column_net(random, 8);
+    for (const MemoryPlan& plan : {random_tiled_plan(random, graph.graph, 6, InputUse::streamed),
+                                   packed_tiled_plan(random, graph.graph, 6, InputUse::streamed)}) {
+      fed += in_tiles(plan.steps.front()) ? 1 : 0;
+      ASSERT_LE(plan.lower_bound_bytes, plan.arena_bytes);
+      expect_interpreters_bytes(random, graph, plan);
+      expect_planned_bytes(random, graph, plan);
+    }
+  }
+  EXPECT_GT(fed, 100);
+}
+
+TEST(StreamedPlans, ThePlannersTilesFedPieceByPieceGiveTheInterpretersBytes) {
+  const std::uint64_t seed = test_seed();
+  int fed = 0;
+  for (int i = 0; i < 60 && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const QuantizedGraph graph = random_column_net(random, 8);
+    for (const FrontPoint& p : plan_front(graph.graph, {.input_streamed = true, .most_mac_factor = 2.0})) {
+      fed += in_tiles(p.plan.steps.front()) ? 1 : 0;
+      expect_interpreters_bytes(random, graph, p.plan);
+      expect_planned_bytes(random, graph, p.plan);
+    }
+  }
+  EXPECT_GT(fed, 10);
+}
+
 TEST(StreamedPlans, ThePlannersFedPlansGiveTheInterpretersBytes) {
   const std::uint64_t seed = test_seed();
   int fed = 0;
@@ -182,6 +212,42 @@ TEST(StreamedPlans, ThePlannersFedPlansGiveTheInterpretersBytes) {
     }
   }
   EXPECT_GT(fed, 10);
+}
+
+// Weights sized so that activations keep their size from layer to layer, and ranges of the sample.
+QuantizedGraph quantized_net(Random& random, const Graph& graph, std::span<const std::int8_t> sample) {
+  constexpr Quantization kImage{1.0F / 255.0F, -128};
+  Lowered net{graph, zero_weights(graph)};
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    NodeWeights& w = net.weights.nodes[static_cast<std::size_t>(id)];
+    const double taps = static_cast<double>(w.filter.size()) / graph.node(id).shape.channels;
+    for (float& f : w.filter) f = static_cast<float>((random.unit() * 2 - 1) * 2.5 / std::sqrt(taps));
+    for (float& f : w.bias) f = static_cast<float>(random.unit() - 0.5);
+  }
+  std::vector<float> real;
+  for (const std::int8_t byte : sample)
+    real.push_back(kImage.scale * static_cast<float>(byte - kImage.zero_point));
+  return quantize(net, observe_ranges(net, {real}), kImage);
+}
+
+// The smallest plan of each published net at the largest MAC factor for which RAM was published.
+TEST(StreamedPlans, PublishedNetsFedPieceByPieceGiveTheInterpretersBytes) {
+  MCUFIT_TRACE_SEED();
+  Random random(seed());
+  for (const PublishedNet& net : published_nets()) {
+    SCOPED_TRACE(net.name);
+    const Graph graph = published_graph(net, false);
+    const auto input = random_bytes(random, graph.input_shape().elements());
+    const QuantizedGraph quantized = quantized_net(random, graph, input);
+    const MemoryPlan smallest =
+        plan(graph, {.input_streamed = true, .most_mac_factor = net.published.back().mac_factor});
+    EXPECT_TRUE(in_tiles(smallest.steps.front()));
+    EXPECT_LE(smallest.arena_bytes, net.published.back().bytes);
+    const std::vector<std::int8_t> expected = interpret(quantized, input).back();
+    EXPECT_GT(std::set(expected.begin(), expected.end()).size(), 20U) << "the outputs tell nothing";
+    expect_planned_bytes(quantized, smallest, input, expected);
+    EXPECT_EQ(covered_bytes(smallest, graph), smallest.arena_bytes);
+  }
 }
 
 // As a sender counts them, and what checksums are of.

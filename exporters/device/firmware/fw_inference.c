@@ -14,9 +14,12 @@ inference_count counted_inference(const int8_t *sample) {
   int8_t *row;
   count.instructions = counted_call(MODEL_START, memory_stack_top());
   while ((row = MODEL_NEXT_INPUT_ROW()) != 0) {
-    const int8_t *end = sample + MODEL_ROW_BYTES;
+    const MODEL_INPUT_PIECE piece = MODEL_NEXT_INPUT_PIECE();
+    const int8_t *from =
+        sample + (uint32_t)piece.row * MODEL_ROW_BYTES + (uint32_t)piece.first_column * MODEL_PIXEL_BYTES;
+    const int8_t *end = from + (uint32_t)piece.columns * MODEL_PIXEL_BYTES;
     uint32_t fed;
-    while (sample != end) *row++ = *sample++;
+    while (from != end) *row++ = *from++;
     fed = counted_call(FEED_ROW, memory_stack_top());
     count.instructions += fed;
     if (fed > count.most_per_row) count.most_per_row = fed;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One inference of the model: the sample copied into its input and invoked, or fed row by row where the model
-   takes its input so. What the sender does is not counted. */
+/* One inference of the model: the sample copied into its input and invoked, or fed row by row, or piece by
+   piece, where the model takes its input so. What the sender does is not counted. */
 #ifndef FW_INFERENCE_H
 #define FW_INFERENCE_H
 

@@ -10,10 +10,11 @@
 #include "fw_semihosting.h"
 #include "mcufit_fw_model.h" /* written by the runner: MODEL_... */
 
-/* Where each call's output lies in the arena: the row_bytes of row r that it makes at offset +
-   r % ring_rows * row_stride. Running sums have theirs after the last row of their input. */
+/* Where each call's output lies in the arena: the row_bytes of row r that it makes, from byte first_byte of
+   the tensor's row on, at offset + r % ring_rows * row_stride. Running sums have theirs after the last row of
+   their input. */
 typedef struct {
-  uint32_t offset, row_stride, row_bytes;
+  uint32_t offset, row_stride, row_bytes, first_byte;
   int16_t rows, ring_rows;
   uint8_t sums;
 } place;
@@ -49,27 +50,32 @@ static uint32_t counted_run(const MODEL_CALL *from, uint32_t calls) {
 static const int8_t *sample;
 static int16_t at;
 
-static void put_row(int16_t row) {
-  int8_t *to = row_of(places, row);
+static const MODEL_CALL *fed; /* the group that is */
+
+static void put_row(const MODEL_CALL *call, int16_t row) {
+  const place *p = place_of(call);
+  const int8_t *from = sample + (uint32_t)row * MODEL_ROW_BYTES + p->first_byte;
+  int8_t *to = row_of(p, row);
   uint32_t i;
-  for (i = 0; i < MODEL_ROW_BYTES; ++i) to[i] = sample[(uint32_t)row * MODEL_ROW_BYTES + i];
+  for (i = 0; i < p->row_bytes; ++i) to[i] = from[i];
 }
 
 static void run_up_to_row(void) {
   do {
-    at = MODEL_ADVANCE(MODEL_STEPS, MODEL_ARENA);
+    at = MODEL_ADVANCE(fed, MODEL_ARENA);
   } while (at > 0);
 }
 
 static void load(const int8_t *from) { sample = from; }
 
-static uint32_t counted_feed(void) {
+static uint32_t counted_feed(const MODEL_CALL *group) {
   uint32_t instructions = 0;
-  MODEL_BEGIN(MODEL_STEPS);
+  fed = group;
+  MODEL_BEGIN(fed);
   for (;;) {
     instructions += counted_call(run_up_to_row, memory_stack_top());
     if (at < 0) return instructions;
-    put_row((int16_t)(MODEL_PROGRESS[0].done - 1));
+    put_row(fed, (int16_t)(MODEL_PROGRESS[0].done - 1));
   }
 }
 #else
@@ -84,8 +90,8 @@ static uint32_t calls_of(const MODEL_CALL *step) { return step->group == 0 ? 1U 
 
 static void count_step(const MODEL_CALL *step, uint32_t report) {
 #if MODEL_STREAMED
-  if (step == MODEL_STEPS) {
-    report_line(report, "fed", counted_feed());
+  if (step->kernel == MODEL_INPUT_ROW) {
+    report_line(report, "fed", counted_feed(step));
     return;
   }
 #endif
@@ -104,7 +110,7 @@ static void record_row(const MODEL_CALL *group, int16_t number) {
   const int16_t row = (int16_t)(MODEL_PROGRESS[number].done - 1);
   const uint8_t bytes[2] = {(uint8_t)number, (uint8_t)((uint16_t)number >> 8)};
 #if MODEL_STREAMED
-  if (call == MODEL_STEPS) put_row(row);
+  if (call->kernel == MODEL_INPUT_ROW) put_row(call, row);
 #endif
   if (p->sums != 0 && row + 1 != call->end) return;
   (void)semihosting_write(outputs, bytes, 2);

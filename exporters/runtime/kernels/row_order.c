@@ -6,7 +6,8 @@ typedef char
                                                     sizeof(mcufit_row_need) == MCUFIT_ROW_NEED_BYTES)
                                 ? 1
                                 : -1];
-typedef char mcufit_view_bytes[sizeof(mcufit_view) == MCUFIT_VIEW_BYTES ? 1 : -1];
+typedef char
+    mcufit_input_row_step_bytes[sizeof(mcufit_input_row_step) == MCUFIT_INPUT_ROW_STEP_BYTES ? 1 : -1];
 typedef char mcufit_row_progress_bytes[sizeof(mcufit_row_progress) == MCUFIT_ROW_PROGRESS_BYTES &&
                                                sizeof(mcufit_row_goal) == MCUFIT_ROW_GOAL_BYTES
                                            ? 1
