@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cost-models/price_plan.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <optional>
 #include <utility>
 
-#include "blocks/foundation/error.h"
 #include "cost-models/layout.h"
 
 namespace mcufit {
@@ -76,21 +72,18 @@ Cost price_package(const Graph& lowered, const CodeSizesForTarget& code, const B
   return with_speed(no_larger ? std::move(best) : std::move(quick), lowered, law);
 }
 
-Cost price_package_fed_by_rows(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget,
-                               const TargetLaw* law) {
+std::optional<Cost> price_package_fed_by_rows(const Graph& lowered, const CodeSizesForTarget& code,
+                                              const Budget& budget, const TargetLaw* law) {
   const std::int64_t ram_bytes = budget.plan == PlanChoice::fits ? budget.ram_bytes : 0;
   std::optional<Cost> chosen;
   for (FrontPoint& point : plan_front(lowered, {.input_streamed = true})) {
     if (!streams_input(point.plan)) continue;
     Cost cost = price(lowered, code, std::move(point.plan));
-    if (!chosen || cost.ram.total() <= ram_bytes) chosen = std::move(cost);
+    const std::int64_t bytes = cost.ram.total();
+    if (!chosen || bytes <= ram_bytes || bytes < chosen->ram.total()) chosen = std::move(cost);
   }
-  if (chosen) return with_speed(std::move(*chosen), lowered, law);
-  throw Error(
-      ExitCode::constraint_not_met,
-      fmt::format("{}: --input rows: found no plan that needs less RAM when its input comes row by row; "
-                  "try --input whole, which may be filled row by row too",
-                  lowered.name));
+  if (chosen) chosen = with_speed(std::move(*chosen), lowered, law);
+  return chosen;
 }
 
 }  // namespace mcufit

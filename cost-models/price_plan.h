@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+
 #include "blocks/graph.h"
 #include "cost-models/price.h"
 #include "cost-models/target.h"
@@ -20,9 +22,9 @@ Cost price_package(const Graph& lowered, const CodeSizesForTarget& code, const B
                    const TargetLaw* law = nullptr);
 
 // As a network is exported whose sender delivers the input row by row: the plan that takes it so with the
-// fewest calls that the RAM holds, else, or by PlanChoice::least_ram, with the least RAM. Throws
-// Error(constraint_not_met) where no plan needs less RAM when its input comes so.
-Cost price_package_fed_by_rows(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget,
-                               const TargetLaw* law = nullptr);
+// fewest calls that the RAM holds, else, or by PlanChoice::least_ram, with the least RAM. Nothing where no
+// plan needs a smaller arena when its input comes so.
+std::optional<Cost> price_package_fed_by_rows(const Graph& lowered, const CodeSizesForTarget& code,
+                                              const Budget& budget, const TargetLaw* law = nullptr);
 
 }  // namespace mcufit

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/text.h"
+#include "cost-models/price_plan.h"
 
 namespace mcufit {
 
@@ -45,6 +47,17 @@ bool takes_input_by_rows(const po::variables_map& options) {
       ExitCode::usage,
       "--input rows: found --plan layer-by-layer, which needs the input whole; accepted: --plan fits, "
       "--plan least-ram");
+}
+
+Cost price_package(const po::variables_map& options, const Graph& lowered, const CodeSizesForTarget& code,
+                   const Budget& budget, const TargetLaw* law) {
+  if (!takes_input_by_rows(options)) return price_package(lowered, code, budget, law);
+  if (auto fed = price_package_fed_by_rows(lowered, code, budget, law)) return std::move(*fed);
+  throw Error(
+      ExitCode::constraint_not_met,
+      fmt::format("{}: --input rows: found no plan that needs less RAM when its input comes row by row; "
+                  "try --input whole, which may be filled row by row too",
+                  lowered.name));
 }
 
 }  // namespace mcufit

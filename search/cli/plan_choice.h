@@ -4,6 +4,7 @@
 #include <boost/program_options.hpp>
 
 #include "cost-models/plan_choice.h"
+#include "cost-models/price.h"
 
 namespace mcufit {
 
@@ -19,5 +20,10 @@ void add_input_option(boost::program_options::options_description& options);
 // True when the sender delivers the input row by row. Throws Error(usage) for what is neither `whole` nor
 // `rows`, and for rows beside `--plan layer-by-layer`.
 bool takes_input_by_rows(const boost::program_options::variables_map& options);
+
+// The network as it is packaged with these options; `law` may be null. Throws Error(constraint_not_met) for
+// an input by rows where no plan needs a smaller arena by that.
+Cost price_package(const boost::program_options::variables_map& options, const Graph& lowered,
+                   const CodeSizesForTarget& code, const Budget& budget, const TargetLaw* law = nullptr);
 
 }  // namespace mcufit

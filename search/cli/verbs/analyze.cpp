@@ -14,7 +14,6 @@
 #include "blocks/lower.h"
 #include "cost-models/count.h"
 #include "cost-models/layout.h"
-#include "cost-models/price_plan.h"
 #include "search/cli/network_source.h"
 #include "search/cli/plan_choice.h"
 #include "search/cli/report.h"
@@ -227,8 +226,7 @@ class AnalyzeVerb : public Verb {
     const Graph& graph = network.graph;
     const Law law = find_law(target, graph);
     const CodeSizesForTarget code = load_code_sizes(target);
-    const Cost cost = takes_input_by_rows(options) ? price_package_fed_by_rows(graph, code, budget, law.get())
-                                                   : price_package(graph, code, budget, law.get());
+    const Cost cost = price_package(options, graph, code, budget, law.get());
     const auto shortage =
         report_shortage(graph, cost, budget, code, network.architecture ? &*network.architecture : nullptr);
     const auto layers = layers_of(graph, cost.plan, law);

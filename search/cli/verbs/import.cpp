@@ -12,7 +12,6 @@
 #include "blocks/foundation/random.h"
 #include "blocks/foundation/text.h"
 #include "cost-models/layout.h"
-#include "cost-models/price_plan.h"
 #include "exporters/c_emitter.h"
 #include "exporters/fast_interpreter.h"
 #include "exporters/test_vectors.h"
@@ -170,8 +169,7 @@ class ImportVerb : public Verb {
     budget.plan = plan_choice(options);
     const Graph& lowered = imported.graph.graph;
     const CodeSizesForTarget code = load_code_sizes(target);
-    imported.cost = takes_input_by_rows(options) ? price_package_fed_by_rows(lowered, code, budget)
-                                                 : price_package(lowered, code, budget);
+    imported.cost = price_package(options, lowered, code, budget);
     check_fit(arguments[0], lowered, imported.cost, target, budget);
     imported.package = folder(options, fs::path(imported.name) / "package");
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
