@@ -59,9 +59,10 @@ std::string name_of(const Graph& lowered, const Step& step) {
 // The sender delivers rows when they are asked for.
 std::optional<WayOut> streamed_input(const Graph& lowered, const Cost& cost, Budget budget,
                                      const CodeSizesForTarget& code) {
+  if (streams_input(cost.plan)) return std::nullopt;
   if (budget.plan == PlanChoice::layer_by_layer) budget.plan = PlanChoice::fits;
   std::optional<Cost> fed = price_package_fed_by_rows(lowered, code, budget);
-  if (!fed || fed->ram.total() >= cost.ram.total()) return std::nullopt;
+  if (!fed || fed->ram.total() >= price_package(lowered, code, budget).ram.total()) return std::nullopt;
   return way("input delivered row by row", std::move(*fed), budget);
 }
 
