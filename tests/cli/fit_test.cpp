@@ -51,6 +51,15 @@ TEST_F(Fit, EveryTargetAndFamilyGetsACertifiedAnswer) {
   }
 }
 
+TEST_F(Fit, TheShortageIsThatOfTheMissShown) {
+  const json answer = fit_json({"--target", "nrf52840", "--limits", "ram=2KB", "--input", "32x32x1",
+                                "--classes", "2", "--family", "mobilenetv1"})
+                          .at("families")[0];
+  ASSERT_FALSE(answer.at("fits").get<bool>());
+  EXPECT_EQ(answer.at("shortage").at("missing_bytes").get<std::int64_t>(),
+            answer.at("nearest_miss").at("ram_bytes").get<std::int64_t>() - 2048);
+}
+
 TEST_F(Fit, LimitsAloneInTheUnitsOfDataSheets) {
   const json j = fit_json({"--limits", "flash=1MB,ram=392KB,macs=63M", "--input", "96x96x3", "--classes", "2",
                            "--family", "phinet", "--equations"});

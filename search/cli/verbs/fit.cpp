@@ -7,7 +7,6 @@
 #include "blocks/foundation/text.h"
 #include "blocks/lower.h"
 #include "cost-models/certify.h"
-#include "cost-models/price_plan.h"
 #include "search/cli/equations_report.h"
 #include "search/cli/fit_report.h"
 #include "search/cli/plan_choice.h"
@@ -78,9 +77,7 @@ Place find_place(const po::variables_map& options) {
 std::optional<ShortageReport> shortage_of_miss(const Certificate& answer, const Place& place) {
   if (!answer.best.empty()) return std::nullopt;
   const Architecture& miss = answer.nearest_miss->architecture;
-  const Graph lowered = lower(miss.build());
-  return report_shortage(lowered, price_package(lowered, place.code, place.budget), place.budget, place.code,
-                         &miss);
+  return report_shortage(lower(miss.build()), answer.nearest_miss->cost, place.budget, place.code, &miss);
 }
 
 std::int32_t positive(const po::variables_map& options, const char* name, int least, int most) {
