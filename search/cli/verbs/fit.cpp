@@ -69,7 +69,7 @@ Place find_place(const po::variables_map& options) {
     place.title = fmt::format("limits, with the code of a {}", place.code.sizes.core);
   }
   place.title += ": " + to_string(place.budget);
-  if (place.code.estimated) place.title += "; code sizes estimated from cortex-m4";
+  if (place.code.estimated) place.title += "; code sizes estimated from " + place.code.sizes.core;
   return place;
 }
 
