@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -57,6 +58,28 @@ FrontPoint point(const Graph& lowered, const RowGraph& graph, MemoryPlan plan) {
   return p;
 }
 
+TilingLimits tiling_limits(const Graph& lowered, double most_mac_factor, std::int64_t bytes) {
+  const auto macs = static_cast<double>(count(lowered).macs);
+  return {bytes, static_cast<std::int64_t>(macs * (std::min(most_mac_factor, kMostMacFactor) - 1.0))};
+}
+
+// A plan in tiles that keeps to the limit: one of those with the fewest extra MACs and calls. Nothing where
+// none is found.
+std::optional<MemoryPlan> quick_tiled_plan(const Graph& lowered, const RowGraph& graph,
+                                           const PlanOptions& options) {
+  const TilingLimits limits = tiling_limits(lowered, options.most_mac_factor, *options.ram_limit);
+  if (limits.extra_macs <= 0) return std::nullopt;
+  std::vector<Grouping> groupings = pareto_tilings(graph, options.input_streamed, limits);
+  std::stable_sort(groupings.begin(), groupings.end(), [](const Grouping& a, const Grouping& b) {
+    return std::tuple(a.extra_macs, a.calls) < std::tuple(b.extra_macs, b.calls);
+  });
+  for (std::size_t i = 0; i < std::min<std::size_t>(kQuickAttempts, groupings.size()); ++i) {
+    MemoryPlan tiled = place_groups(graph, groupings[i], 0, groupings[i].bytes);
+    if (tiled.arena_bytes <= *options.ram_limit) return tiled;
+  }
+  return std::nullopt;
+}
+
 MemoryPlan quick_plan(const Graph& lowered, const RowGraph& graph, const PlanOptions& options) {
   MemoryPlan layers = plan(lowered);
   if (options.ram_limit && layers.arena_bytes <= *options.ram_limit) return layers;
@@ -73,6 +96,7 @@ MemoryPlan quick_plan(const Graph& lowered, const RowGraph& graph, const PlanOpt
       MemoryPlan grouped = place_groups(graph, *fitting, 0, fitting->bytes);
       if (grouped.arena_bytes <= *options.ram_limit) return grouped;
     }
+    if (auto tiled = quick_tiled_plan(lowered, graph, options)) return std::move(*tiled);
   }
   MemoryPlan grouped = place_groups(graph, groupings.front(), 0, groupings.front().bytes);
   return grouped.arena_bytes < layers.arena_bytes ? grouped : layers;
@@ -97,9 +121,7 @@ std::vector<MemoryPlan> all_plans(const Graph& lowered, const RowGraph& graph, c
 // The plans of groupings in tiles that need less than `least`, which those without tiles reach.
 std::vector<MemoryPlan> tiled_plans(const Graph& lowered, const RowGraph& graph, const PlanOptions& options,
                                     std::int64_t least) {
-  const auto macs = static_cast<double>(count(lowered).macs);
-  const TilingLimits limits{least - kTensorAlignment,
-                            static_cast<std::int64_t>(macs * (options.most_mac_factor - 1.0))};
+  const TilingLimits limits = tiling_limits(lowered, options.most_mac_factor, least - kTensorAlignment);
   std::vector<MemoryPlan> plans;
   if (limits.extra_macs <= 0) return plans;
   for (const Grouping& grouping : pareto_tilings(graph, options.input_streamed, limits))

@@ -12,12 +12,14 @@ namespace mcufit {
 // The one place that decides which plan a network gets: by the budget's choice and its RAM limit. Where no
 // plan fits, the one with the least RAM. `law`, which may be null, adds the speed.
 
-// As a search prices a candidate: plans of the quick mode.
+// As a search prices a candidate: plans of the quick mode, in tiles where no other of them fits.
 Cost price_candidate(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget,
                      const TargetLaw* law = nullptr);
 
-// As a network is exported: layer by layer where a candidate is, else with plans of the best mode. Never
-// needs more RAM than the candidate's price of the same graph, and fits its flash limit where that does.
+// As a network is exported: layer by layer where a candidate is, else with plans of the best mode, in tiles
+// where no other fits or the least RAM is asked for. Never needs more RAM than the candidate's price of the
+// same graph, but that it makes nothing twice where it fits without, and fits its flash limit where that
+// does.
 Cost price_package(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget,
                    const TargetLaw* law = nullptr);
 

@@ -8,11 +8,12 @@
 
 namespace mcufit {
 
-// Adds `--plan`.
-void add_plan_option(boost::program_options::options_description& options);
+// Adds `--plan` and `--mac-factor`.
+void add_plan_options(boost::program_options::options_description& options);
 
-// What it says. Throws Error(usage) for a name that is none.
-PlanChoice plan_choice(const boost::program_options::variables_map& options);
+// Gives a budget what they say. Throws Error(usage) for a name that is none, for a factor that is not from 1
+// to kMostMacFactor, and for one above 1 beside `--plan layer-by-layer`.
+void read_plan_options(const boost::program_options::variables_map& options, Budget& budget);
 
 // Adds `--input`.
 void add_input_option(boost::program_options::options_description& options);

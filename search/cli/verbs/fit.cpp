@@ -119,12 +119,12 @@ class FitVerb : public Verb {
         "subspaces", po::value<int>()->implicit_value(1000),
         "rank resolution x width by the MACs of so many sampled networks that fit (TinyNAS's first stage)")(
         "seed", po::value<int>()->default_value(1), "of the samples");
-    add_plan_option(options);
+    add_plan_options(options);
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>&) const override {
     Place place = find_place(options);
-    place.budget.plan = plan_choice(options);
+    read_plan_options(options, place.budget);
     const Shape input = parse_shape(options["input"].as<std::string>());
     const std::vector<Shape> inputs = options.count("resolutions") > 0
                                           ? parse_resolutions(options["resolutions"].as<std::string>(), input)
@@ -135,6 +135,7 @@ class FitVerb : public Verb {
     nlohmann::json document = {{"target", place.target},
                                {"budget", to_json(place.budget)},
                                {"plan", to_string(place.budget.plan)},
+                               {"mac_factor", place.budget.mac_factor},
                                {"families", nlohmann::json::array()}};
     std::string text = place.title + "\n";
     bool fits = false;

@@ -91,7 +91,7 @@ struct Imported {
                        streams_input(cost.plan) ? ", row by row" : "",
                        tensor_text(g.output_shape(), graph.nodes.back().output), remarks,
                        rewrite_table(rewrites) + "\n" + ledger_table(cost.flash, cost.ram, nullptr)) +
-           fmt::format("runs     {}\n", describe(cost.plan)) +
+           fmt::format("runs     {}\n", describe(cost)) +
            fmt::format(
                "\npackage  {}\nvectors  {} ({} random inputs, seed {})\nnext     mcufit validate {}\n",
                package.string(), vectors.string(), vector_count, seed, package.string());
@@ -135,7 +135,7 @@ class ImportVerb : public Verb {
         "vectors", po::value<int>()->default_value(16), "random inputs with the interpreter's outputs")(
         "seed", po::value<std::uint64_t>()->default_value(1), "of the random inputs")(
         "no-rewrite", po::value<std::string>()->default_value("none"), rewrite_help().c_str());
-    add_plan_option(options);
+    add_plan_options(options);
     add_input_option(options);
   }
 
@@ -166,7 +166,7 @@ class ImportVerb : public Verb {
     imported.rewrites = rewrite(model.graph, skip_rewrites(options["no-rewrite"].as<std::string>()));
     imported.graph = imported.rewrites.graph;
     Budget budget = derive(target, {});
-    budget.plan = plan_choice(options);
+    read_plan_options(options, budget);
     const Graph& lowered = imported.graph.graph;
     const CodeSizesForTarget code = load_code_sizes(target);
     imported.cost = price_package(options, lowered, code, budget);
