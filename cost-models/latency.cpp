@@ -106,9 +106,9 @@ Terms terms_of_part(const Graph& lowered, NodeId id, const Part& part, double in
           sizes.padded_runs};
 }
 
-// The terms that each call has anew, whatever it makes: "one" and "weight_bytes".
-constexpr std::size_t kOne = 0, kWeightBytes = 5;
-static_assert(kTermNames[kOne] == "one" && kTermNames[kWeightBytes] == "weight_bytes");
+// The term that each call has anew, whatever it makes.
+constexpr std::size_t kOne = 0;
+static_assert(kTermNames[kOne] == "one");
 
 // Of one tile of a node of a group, called once.
 Terms terms_of_tile(const Graph& lowered, NodeId id, const RowGraph& rows, const GroupTiles& tiles,
@@ -137,9 +137,7 @@ Terms terms_by_rows(const Graph& lowered, NodeId id, const RowGraph& rows, const
       for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += part[i];
     }
   }
-  const double calls = rows.calls(id, step.nodes.front());
-  sum[kOne] *= calls;
-  sum[kWeightBytes] *= calls;
+  sum[kOne] *= rows.calls(id, step.nodes.front());
   // Columns that no tile needs are not made.
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = std::max(sum[i], whole[i]);
   return sum;

@@ -34,9 +34,9 @@ using Terms = std::array<double, kTermNames.size()>;
 
 Terms terms_of(const Graph& lowered, NodeId id);
 
-// Of each node as a plan runs it: every call, row by row in groups, costs "one" and reads the filter, and of
-// a group in tiles the columns that two tiles need count in both. No term is below that of the node run at
-// once.
+// Of each node as a plan runs it: every call counts as "one", each row's in groups, and of a group in tiles
+// the columns that two tiles need count in both. No term is below that of the node run at once. How a group's
+// calls are put in order is not in it.
 std::vector<Terms> terms_of(const Graph& lowered, const MemoryPlan& plan);
 
 // The class whose law a node of a lowered graph follows: its op's name, a convolution's with _pointwise or
