@@ -102,20 +102,34 @@ MemoryPlan quick_plan(const Graph& lowered, const RowGraph& graph, const PlanOpt
   return grouped.arena_bytes < layers.arena_bytes ? grouped : layers;
 }
 
-// The plan of each grouping that is worth it, and layer by layer.
-std::vector<MemoryPlan> all_plans(const Graph& lowered, const RowGraph& graph, const PlanOptions& options,
-                                  std::int64_t bound) {
-  std::vector<MemoryPlan> plans{
-      plan(lowered),
-      quick_plan(lowered, graph, {.mode = PlanMode::quick, .input_streamed = options.input_streamed})};
+// Layer by layer, and the smallest of the quick mode.
+std::vector<MemoryPlan> simple_plans(const Graph& lowered, const RowGraph& graph, bool input_streamed) {
+  return {plan(lowered),
+          quick_plan(lowered, graph, {.mode = PlanMode::quick, .input_streamed = input_streamed})};
+}
+
+// The plan of each grouping that is worth it and needs less than `limit`.
+std::vector<MemoryPlan> grouped_plans(const RowGraph& graph, bool input_streamed, std::int64_t limit,
+                                      std::int64_t bound) {
+  std::vector<MemoryPlan> plans;
   int attempts = kMostAttempts;  // for the smallest
-  for (const Grouping& grouping : pareto_groupings(graph, {.input_streamed = options.input_streamed,
-                                                          .longest = graph.size(),
-                                                          .limit = plans[0].arena_bytes})) {
+  for (const Grouping& grouping :
+       pareto_groupings(graph, {.input_streamed = input_streamed, .longest = graph.size(), .limit = limit})) {
     plans.push_back(place_groups(graph, grouping, attempts, bound));
     attempts = kAttempts;
   }
   return plans;
+}
+
+std::int64_t least_arena(const std::vector<MemoryPlan>& plans) {
+  return std::min_element(
+             plans.begin(), plans.end(),
+             [](const MemoryPlan& a, const MemoryPlan& b) { return a.arena_bytes < b.arena_bytes; })
+      ->arena_bytes;
+}
+
+void append(std::vector<MemoryPlan>& plans, std::vector<MemoryPlan> more) {
+  std::move(more.begin(), more.end(), std::back_inserter(plans));
 }
 
 // The plans of groupings in tiles that need less than `least`, which those without tiles reach.
@@ -148,15 +162,15 @@ std::vector<FrontPoint> not_undercut(std::vector<FrontPoint> points) {
 
 std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& options) {
   const RowGraph graph(lowered);
-  const std::int64_t live = least_live_bytes(graph, {.input_streamed = options.input_streamed});
-  std::vector<MemoryPlan> plans = all_plans(lowered, graph, options, live);
-  std::int64_t least = plans[0].arena_bytes;
-  for (const MemoryPlan& plan : plans) least = std::min(least, plan.arena_bytes);
+  const bool streamed = options.input_streamed;
+  std::vector<MemoryPlan> plans = simple_plans(lowered, graph, streamed);
+  std::int64_t bound = least_live_bytes(graph, {.input_streamed = streamed, .reached = least_arena(plans)});
+  append(plans, grouped_plans(graph, streamed, plans[0].arena_bytes, bound));
+  const std::int64_t least = least_arena(plans);
   std::vector<MemoryPlan> tiled = tiled_plans(lowered, graph, options, least);
-  const std::int64_t bound =
-      tiled.empty() ? live
-                    : least_live_bytes(graph, {.input_streamed = options.input_streamed, .tiles = true});
-  std::move(tiled.begin(), tiled.end(), std::back_inserter(plans));
+  if (!tiled.empty())
+    bound = least_live_bytes(graph, {.input_streamed = streamed, .tiles = true, .reached = least});
+  append(plans, std::move(tiled));
   std::vector<FrontPoint> points;
   for (MemoryPlan& plan : plans) {
     plan.lower_bound_bytes = bound;
