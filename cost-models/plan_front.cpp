@@ -11,13 +11,13 @@
 #include "cost-models/layout.h"
 #include "cost-models/plan.h"
 #include "cost-models/plan_groups.h"
+#include "cost-models/quick_plans.h"
 
 namespace mcufit {
 namespace {
 
 constexpr int kAttempts = 30;       // changed placements of each grouping of a front
 constexpr int kMostAttempts = 300;  // of the smallest one
-constexpr int kQuickAttempts = 3;   // groupings that the quick mode places to meet a limit
 
 std::int64_t tiles_of(const Step& step) { return std::ssize(step.tile_cuts) + 1; }
 
@@ -58,56 +58,6 @@ FrontPoint point(const Graph& lowered, const RowGraph& graph, MemoryPlan plan) {
   return p;
 }
 
-TilingLimits tiling_limits(const Graph& lowered, double most_mac_factor, std::int64_t bytes) {
-  const auto macs = static_cast<double>(count(lowered).macs);
-  return {bytes, static_cast<std::int64_t>(macs * (std::min(most_mac_factor, kMostMacFactor) - 1.0))};
-}
-
-// A plan in tiles that keeps to the limit: one of those with the fewest extra MACs and calls. Nothing where
-// none is found.
-std::optional<MemoryPlan> quick_tiled_plan(const Graph& lowered, const RowGraph& graph,
-                                           const PlanOptions& options) {
-  const TilingLimits limits = tiling_limits(lowered, options.most_mac_factor, *options.ram_limit);
-  if (limits.extra_macs <= 0) return std::nullopt;
-  std::vector<Grouping> groupings = pareto_tilings(graph, options.input_streamed, limits);
-  std::stable_sort(groupings.begin(), groupings.end(), [](const Grouping& a, const Grouping& b) {
-    return std::tuple(a.extra_macs, a.calls) < std::tuple(b.extra_macs, b.calls);
-  });
-  for (std::size_t i = 0; i < std::min<std::size_t>(kQuickAttempts, groupings.size()); ++i) {
-    MemoryPlan tiled = place_groups(graph, groupings[i], 0, groupings[i].bytes);
-    if (tiled.arena_bytes <= *options.ram_limit) return tiled;
-  }
-  return std::nullopt;
-}
-
-MemoryPlan quick_plan(const Graph& lowered, const RowGraph& graph, const PlanOptions& options) {
-  MemoryPlan layers = plan(lowered);
-  if (options.ram_limit && layers.arena_bytes <= *options.ram_limit) return layers;
-  const std::vector<Grouping> groupings = pareto_groupings(graph, {.input_streamed = options.input_streamed,
-                                                                   .longest = kQuickGroup,
-                                                                   .limit = layers.arena_bytes,
-                                                                   .narrow_ends = true});
-  if (groupings.empty()) return layers;
-  if (options.ram_limit) {
-    auto fitting = std::find_if(groupings.rbegin(), groupings.rend(), [&](const Grouping& grouping) {
-      return grouping.bytes <= *options.ram_limit;
-    });
-    for (int i = 0; i < kQuickAttempts && fitting != groupings.rend(); ++i, ++fitting) {
-      MemoryPlan grouped = place_groups(graph, *fitting, 0, fitting->bytes);
-      if (grouped.arena_bytes <= *options.ram_limit) return grouped;
-    }
-    if (auto tiled = quick_tiled_plan(lowered, graph, options)) return std::move(*tiled);
-  }
-  MemoryPlan grouped = place_groups(graph, groupings.front(), 0, groupings.front().bytes);
-  return grouped.arena_bytes < layers.arena_bytes ? grouped : layers;
-}
-
-// Layer by layer, and the smallest of the quick mode.
-std::vector<MemoryPlan> simple_plans(const Graph& lowered, const RowGraph& graph, bool input_streamed) {
-  return {plan(lowered),
-          quick_plan(lowered, graph, {.mode = PlanMode::quick, .input_streamed = input_streamed})};
-}
-
 // The plan of each grouping that is worth it and needs less than `limit`.
 std::vector<MemoryPlan> grouped_plans(const RowGraph& graph, bool input_streamed, std::int64_t limit,
                                       std::int64_t bound) {
@@ -135,7 +85,7 @@ void append(std::vector<MemoryPlan>& plans, std::vector<MemoryPlan> more) {
 // The plans of groupings in tiles that need less than `least`, which those without tiles reach.
 std::vector<MemoryPlan> tiled_plans(const Graph& lowered, const RowGraph& graph, const PlanOptions& options,
                                     std::int64_t least) {
-  const TilingLimits limits = tiling_limits(lowered, options.most_mac_factor, least - kTensorAlignment);
+  const TilingLimits limits{least - kTensorAlignment, most_extra_macs(lowered, options.most_mac_factor)};
   std::vector<MemoryPlan> plans;
   if (limits.extra_macs <= 0) return plans;
   for (const Grouping& grouping : pareto_tilings(graph, options.input_streamed, limits))
@@ -163,7 +113,8 @@ std::vector<FrontPoint> not_undercut(std::vector<FrontPoint> points) {
 std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& options) {
   const RowGraph graph(lowered);
   const bool streamed = options.input_streamed;
-  std::vector<MemoryPlan> plans = simple_plans(lowered, graph, streamed);
+  std::vector<MemoryPlan> plans{plan(lowered)};
+  plans.push_back(QuickPlans(lowered, plans[0], streamed).smallest());
   std::int64_t bound = least_live_bytes(graph, {.input_streamed = streamed, .reached = least_arena(plans)});
   append(plans, grouped_plans(graph, streamed, plans[0].arena_bytes, bound));
   const std::int64_t least = least_arena(plans);
@@ -184,7 +135,10 @@ std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& opti
 MemoryPlan plan(const Graph& lowered, const PlanOptions& options) {
   if (options.mode == PlanMode::layer_by_layer) return plan(lowered);
   if (options.mode == PlanMode::quick) {
-    MemoryPlan quick = quick_plan(lowered, RowGraph(lowered), options);
+    const QuickPlans plans(lowered, plan(lowered), options.input_streamed);
+    std::optional<MemoryPlan> fitting;
+    if (options.ram_limit) fitting = plans.within(*options.ram_limit, options.most_mac_factor);
+    MemoryPlan quick = fitting ? std::move(*fitting) : plans.smallest();
     verify(quick, lowered);
     return quick;
   }

@@ -7,6 +7,7 @@
 
 #include "cost-models/count.h"
 #include "cost-models/layout.h"
+#include "cost-models/quick_plans.h"
 
 namespace mcufit {
 namespace {
@@ -14,33 +15,42 @@ namespace {
 // Of two prices of one network the one with less RAM, the first of equals.
 Cost smaller(Cost a, Cost b) { return b.ram.total() < a.ram.total() ? std::move(b) : std::move(a); }
 
-Cost least(const Graph& lowered, const CodeSizesForTarget& code) {
-  return price(lowered, code, plan(lowered, {.mode = PlanMode::quick}));
+// Of the quick plans by rows the one with the fewest calls that the RAM holds, where what it needs beside the
+// arena is as much as in `like`. Nothing where none is found.
+std::optional<Cost> fewest_calls(const Graph& lowered, const CodeSizesForTarget& code,
+                                 const QuickPlans& plans, std::int64_t ram_bytes, const Cost& like) {
+  const std::int64_t others = like.ram.total() - like.ram.arena_bytes;
+  std::optional<MemoryPlan> plan = plans.within(ram_bytes - others, 1.0);
+  if (!plan) return std::nullopt;
+  Cost cost = price(lowered, code, std::move(*plan));
+  return cost.ram.total() <= ram_bytes ? std::optional(std::move(cost)) : std::nullopt;
 }
 
-// The fewest calls of the quick plans that the RAM holds, else the least RAM.
-Cost fewest_calls(const Graph& lowered, const CodeSizesForTarget& code, std::int64_t ram_bytes) {
-  Cost smallest = least(lowered, code);
-  if (smallest.ram.total() > ram_bytes) return smallest;
-  const std::int64_t others = smallest.ram.total() - smallest.ram.arena_bytes;
-  Cost fewest =
-      price(lowered, code, plan(lowered, {.mode = PlanMode::quick, .ram_limit = ram_bytes - others}));
-  return fewest.ram.total() <= ram_bytes ? fewest : smallest;
+// The same by rows, or the least RAM where none is found; 0 bytes hold none. Most networks that fit do so by
+// the first attempt, which needs no smallest plan.
+Cost quick_by_rows(const Graph& lowered, const CodeSizesForTarget& code, const Cost& whole,
+                   std::int64_t ram_bytes) {
+  const QuickPlans plans(lowered, whole.plan, false);
+  std::optional<Cost> chosen;
+  if (ram_bytes > 0) chosen = fewest_calls(lowered, code, plans, ram_bytes, whole);
+  if (!chosen) {
+    Cost smallest = price(lowered, code, plans.smallest());
+    if (smallest.ram.total() <= ram_bytes) chosen = fewest_calls(lowered, code, plans, ram_bytes, smallest);
+    if (!chosen) chosen = std::move(smallest);
+  }
+  verify(chosen->plan, lowered);
+  return std::move(*chosen);
 }
 
 // A candidate without extra MACs.
 Cost quick_candidate(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget) {
   Cost whole = price(lowered, code);
-  switch (budget.plan) {
-    case PlanChoice::layer_by_layer:
-      return whole;
-    case PlanChoice::least_ram:
-      return smaller(std::move(whole), least(lowered, code));
-    case PlanChoice::fits:
-      break;
-  }
-  if (whole.ram.total() <= budget.ram_bytes) return whole;
-  return smaller(std::move(whole), fewest_calls(lowered, code, budget.ram_bytes));
+  const bool least = budget.plan == PlanChoice::least_ram;
+  const bool stays = budget.plan == PlanChoice::layer_by_layer ||
+                     (budget.plan == PlanChoice::fits && whole.ram.total() <= budget.ram_bytes);
+  if (stays) return whole;
+  Cost by_rows = quick_by_rows(lowered, code, whole, least ? 0 : budget.ram_bytes);
+  return smaller(std::move(whole), std::move(by_rows));
 }
 
 // What a plan is chosen for.

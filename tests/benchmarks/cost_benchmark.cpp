@@ -126,7 +126,7 @@ void price_sixty_layers_by_rows(benchmark::State& state) {
   Budget budget = large_budget();
   const auto others = [](const Cost& cost) { return cost.ram.total() - cost.ram.arena_bytes; };
   const Cost whole = price(graph, code_sizes());
-  budget.ram_bytes = whole.ram.arena_bytes / 2 + others(whole);
+  budget.ram_bytes = 3 * whole.ram.arena_bytes / 5 + others(whole);
   for (auto _ : state) benchmark::DoNotOptimize(price_candidate(graph, code_sizes(), budget));
   state.SetLabel(describe(price_candidate(graph, code_sizes(), budget)));
 }
