@@ -84,12 +84,15 @@ std::int64_t input_ram_lower_bound(const Shape& input, const Overhead& overhead)
   return input.elements() + overhead.ram_bytes;
 }
 
-std::int64_t row_ram_lower_bound(const Graph& lowered, const Overhead& overhead) {
-  return least_live_bytes(RowGraph(lowered), {.longest = kQuickGroup}) + overhead.ram_bytes;
+std::int64_t row_ram_lower_bound(const Graph& lowered, const Overhead& overhead, const Budget& budget) {
+  const LiveBytesSearch search =
+      budget.mac_factor > 1 ? LiveBytesSearch{.tiles = true} : LiveBytesSearch{.longest = kQuickGroup};
+  return least_live_bytes(RowGraph(lowered), search) + overhead.ram_bytes;
 }
 
-bool rows_may_fit(const Graph& lowered, const Overhead& overhead, std::int64_t ram_bytes) {
-  return live_bytes_within(RowGraph(lowered), kQuickGroup, ram_bytes - overhead.ram_bytes);
+bool rows_may_fit(const Graph& lowered, const Overhead& overhead, const Budget& budget) {
+  if (budget.mac_factor > 1) return row_ram_lower_bound(lowered, overhead, budget) <= budget.ram_bytes;
+  return live_bytes_within(RowGraph(lowered), kQuickGroup, budget.ram_bytes - overhead.ram_bytes);
 }
 
 Fit bound(const Footprint& bottom_corner, const Shape& input, const Overhead& overhead,

@@ -35,13 +35,15 @@ std::int64_t input_ram_lower_bound(const Shape& input, const Overhead& overhead)
 // same nodes, inputs and heights of windows as this one, in each tensor the same rows and in none fewer bytes
 // per row.
 // Proof: a candidate runs layer by layer or in groups of at most kQuickGroup nodes, both of which
-// least_live_bytes(..., kQuickGroup) bounds. It is the least over groupings of the most, over the calls of
-// their steps, of a sum over tensors of (rows that are live) x (bytes per row). Which groupings there are,
-// the order of their calls and which rows are live depend on nodes, inputs, windows' heights and rows alone;
-// so each such sum, and with it the most and the least of them, does not fall when bytes per row rise.
-std::int64_t row_ram_lower_bound(const Graph& lowered, const Overhead& overhead);
-// Whether that is at most `ram_bytes`, which takes less to find out.
-bool rows_may_fit(const Graph& lowered, const Overhead& overhead, std::int64_t ram_bytes);
+// least_live_bytes(..., kQuickGroup) bounds; with a MAC factor above 1 in any groups, in tiles too. It is the
+// least over groupings of the most, over the calls of their steps, of a sum over tensors of (rows that are
+// live) x (bytes per row). Which groupings there are, the order of their calls and which rows are live depend
+// on nodes, inputs, windows' heights and rows alone; so each such sum, and with it the most and the least of
+// them, does not fall when bytes per row rise. Which groups may run in tiles depends on nodes and columns,
+// which are as many as in this graph where the rows are.
+std::int64_t row_ram_lower_bound(const Graph& lowered, const Overhead& overhead, const Budget& budget);
+// Whether that is within the budget, which takes less to find out.
+bool rows_may_fit(const Graph& lowered, const Overhead& overhead, const Budget& budget);
 
 // Use of the budget by every member of a box whose bottom corner has this closed form and input, at least:
 // hold_against() never says less.

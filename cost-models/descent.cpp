@@ -38,7 +38,8 @@ Fit BoundedLattice::graph_bound(const Box& box, const Footprint& bottom) const {
   const bool by_rows = limits_rows(box, bottom);
   if (!by_rows && !limits_speed()) return fit;
   const Graph lowered = lower(boxes_.bottom(box).build());
-  if (by_rows) fit.hold(Resource::ram, row_ram_lower_bound(lowered, overhead(box)), budget_.ram_bytes);
+  if (by_rows)
+    fit.hold(Resource::ram, row_ram_lower_bound(lowered, overhead(box), budget_), budget_.ram_bytes);
   hold_time(fit, lowered);
   return fit;
 }
@@ -49,7 +50,7 @@ bool BoundedLattice::graph_rules_out(const Box& box, const Footprint& bottom) co
   const Graph lowered = lower(boxes_.bottom(box).build());
   Fit fit;
   hold_time(fit, lowered);
-  return !fit.fits() || (by_rows && !rows_may_fit(lowered, overhead(box), budget_.ram_bytes));
+  return !fit.fits() || (by_rows && !rows_may_fit(lowered, overhead(box), budget_));
 }
 
 void BoundedLattice::hold_time(Fit& fit, const Graph& lowered) const {

@@ -214,6 +214,15 @@ class Paths {
   // Bytes that must lie in the arena before node `id` runs.
   std::int64_t at_cut(NodeId id) const { return cuts_[static_cast<std::size_t>(id)]; }
 
+  // False where what is needed behind node `last` exceeds the limit by itself: then no group may end there.
+  bool may_end(NodeId last) const { return at_cut(last + 1) <= limits_.bytes; }
+
+  // The first node not before `first` that some path reaches, at most `last` + 1: no group begins earlier.
+  NodeId reached_from(NodeId first, NodeId last) const {
+    while (first <= last && labels_[static_cast<std::size_t>(first)].empty()) ++first;
+    return first;
+  }
+
   // Keeps the labels behind node `last` of which no other is as good, by bytes.
   void thin(NodeId last) {
     std::vector<Label>& labels = labels_[static_cast<std::size_t>(last) + 1];
@@ -359,13 +368,13 @@ std::vector<Grouping> pareto_groupings(const RowGraph& graph, const GroupingSear
   NodeId last_large = -1;
   for (NodeId last = 0; last < graph.size(); ++last) {
     const StepNeed alone = need_of_whole(graph, last);
-    paths.extend({last, last, false}, alone);
+    if (paths.may_end(last)) paths.extend({last, last, false}, alone);
     if (paths.at_cut(last) + alone.made - alone.saved > floor) last_large = last;
     const bool ends =
         !search.narrow_ends || last + 1 == graph.size() || paths.at_cut(last + 1) <= paths.at_cut(last + 2);
-    if (ends)
-      extend_to(last, graph, earliest_first(graph, last, search.longest, search.input_streamed), last_large,
-                paths);
+    if (!paths.may_end(last)) continue;
+    const NodeId first = earliest_first(graph, last, search.longest, search.input_streamed);
+    if (ends) extend_to(last, graph, paths.reached_from(first, last), last_large, paths);
     paths.thin(last);
   }
   return paths.groupings();
@@ -374,7 +383,8 @@ std::vector<Grouping> pareto_groupings(const RowGraph& graph, const GroupingSear
 std::vector<Grouping> pareto_tilings(const RowGraph& graph, bool input_streamed, const TilingLimits& limits) {
   Paths paths(graph, limits);
   for (NodeId last = 0; last < graph.size(); ++last) {
-    const NodeId first = earliest_first(graph, last, graph.size(), input_streamed);
+    if (!paths.may_end(last)) continue;
+    const NodeId first = paths.reached_from(earliest_first(graph, last, graph.size(), input_streamed), last);
     paths.extend({last, last, false}, need_of_whole(graph, last));
     extend_to(last, graph, first, last, paths);
     if (first < last) Tilings(graph, first, last, limits).extend(paths);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -58,6 +59,8 @@ struct LiveBytesSearch {
   // Groups may run in tiles: of one that may then only what it reads and its output count, where that is
   // less.
   bool tiles = false;
+  // What some grouping needs at most, where that is known: steps that need more are not followed to the end.
+  std::int64_t reached = std::numeric_limits<std::int64_t>::max();
 };
 std::int64_t least_live_bytes(const RowGraph& graph, const LiveBytesSearch& search);
 

@@ -159,7 +159,8 @@ Fit hold_against(const Footprint& footprint, const Cost& cost, const Budget& bud
   Fit fit;
   fit.hold(Resource::flash, cost.flash.total(), budget.flash_bytes);
   fit.hold(Resource::ram, cost.ram.total(), budget.ram_bytes);
-  if (budget.macs) fit.hold(Resource::macs, cost.macs, *budget.macs);
+  // Never below the closed form's, which bounds hold against the limit too.
+  if (budget.macs) fit.hold(Resource::macs, std::max(footprint.macs, cost.macs), *budget.macs);
   if (budget.params) fit.hold(Resource::params, footprint.params, *budget.params);
   hold_speed(fit, cost.speed, budget);
   return fit;

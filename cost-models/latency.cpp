@@ -12,6 +12,7 @@
 #include "blocks/foundation/json_reader.h"
 #include "cost-models/cores.h"
 #include "cost-models/count.h"
+#include "cost-models/group_tiles.h"
 #include "cost-models/layout.h"
 
 namespace mcufit {
@@ -19,9 +20,9 @@ namespace {
 
 using nlohmann::json;
 
-// How a window slides along one axis.
+// How a window slides along one axis, over outputs [first, end).
 struct Slide {
-  std::int32_t kernel, stride, dilation, before, input, output;
+  std::int32_t kernel, stride, dilation, before, input, first, end;
 };
 
 // Over all output positions: taps inside of the input, and positions whose taps are all inside.
@@ -31,7 +32,7 @@ struct Taps {
 
 Taps taps_of(const Slide& s) {
   Taps taps;
-  for (std::int32_t o = 0; o < s.output; ++o) {
+  for (std::int32_t o = s.first; o < s.end; ++o) {
     const std::int64_t origin = std::int64_t{o} * s.stride - s.before;
     const std::int64_t first = origin < 0 ? (-origin + s.dilation - 1) / s.dilation : 0;
     const std::int64_t end = s.input > origin ? (s.input - origin + s.dilation - 1) / s.dilation : 0;
@@ -46,23 +47,28 @@ struct WindowSizes {
   double macs = 0, padding_macs = 0, runs = 0, padded_runs = 0;
 };
 
+// What is made of a node: all of it, or of a tile some columns.
+struct Part {
+  Shape shape;  // of the part
+  ColumnRange columns;
+};
+
 // `depth`: channels that each output element sums over.
-WindowSizes window_sizes(const Window& w, const Shape& in, const Shape& out, double depth) {
-  const Taps rows =
-      taps_of({w.kernel_height, w.stride_height, w.dilation_height, w.padding.top, in.height, out.height});
-  const Taps columns =
-      taps_of({w.kernel_width, w.stride_width, w.dilation_width, w.padding.left, in.width, out.width});
-  const double inside = rows.inside * columns.inside * depth * out.channels;
-  const double all = static_cast<double>(out.elements() * w.taps()) * depth;
+WindowSizes window_sizes(const Window& w, const Shape& in, const Part& out, double depth) {
+  const Taps rows = taps_of(
+      {w.kernel_height, w.stride_height, w.dilation_height, w.padding.top, in.height, 0, out.shape.height});
+  const Taps columns = taps_of({w.kernel_width, w.stride_width, w.dilation_width, w.padding.left, in.width,
+                                out.columns.begin, out.columns.end});
+  const double inside = rows.inside * columns.inside * depth * out.shape.channels;
+  const double all = static_cast<double>(out.shape.elements() * w.taps()) * depth;
   const double whole = w.kernel_height * rows.whole * columns.whole;
-  return {inside, all - inside, rows.inside * out.width * out.channels,
-          (rows.inside * out.width - whole) * out.channels};
+  return {inside, all - inside, rows.inside * out.shape.width * out.shape.channels,
+          (rows.inside * out.shape.width - whole) * out.shape.channels};
 }
 
-WindowSizes sizes_of(const Graph& graph, NodeId id) {
+WindowSizes sizes_of(const Graph& graph, NodeId id, const Part& out) {
   const Node& node = graph.node(id);
-  const Shape& out = node.shape;
-  const Shape& in = node.inputs.empty() ? out : graph.node(node.inputs.front()).shape;
+  const Shape& in = node.inputs.empty() ? node.shape : graph.node(node.inputs.front()).shape;
   const auto none = [](const auto&) { return WindowSizes{}; };
   return std::visit(
       overloaded{[&](const Conv2d& op) { return window_sizes(op.window, in, out, in.channels); },
@@ -71,7 +77,7 @@ WindowSizes sizes_of(const Graph& graph, NodeId id) {
                  [&](const MaxPool2d& op) { return window_sizes(op.window, in, out, 1); },
                  [&](const FullyConnected&) {
                    return WindowSizes{static_cast<double>(count_macs(graph, id)), 0,
-                                      static_cast<double>(out.elements())};
+                                      static_cast<double>(node.shape.elements())};
                  },
                  [&](const Mean&) {
                    return WindowSizes{static_cast<double>(in.elements()), 0, 0};
@@ -83,6 +89,58 @@ WindowSizes sizes_of(const Graph& graph, NodeId id) {
                  [&](const Reshape& op) { return none(op); },
                  [&](const ResizeNearestNeighbor& op) { return none(op); }},
       node.op);
+}
+
+// `inputs`: elements of the inputs that the part reads.
+Terms terms_of_part(const Graph& lowered, NodeId id, const Part& part, double inputs) {
+  const WindowSizes sizes = sizes_of(lowered, id, part);
+  return {1,
+          sizes.macs,
+          sizes.padding_macs,
+          static_cast<double>(part.shape.elements()),
+          inputs,
+          static_cast<double>(node_layout(lowered, id).filter_bytes),
+          static_cast<double>(part.shape.pixels()),
+          static_cast<double>(part.shape.height),
+          sizes.runs,
+          sizes.padded_runs};
+}
+
+// The term that each call has anew, whatever it makes.
+constexpr std::size_t kOne = 0;
+static_assert(kTermNames[kOne] == "one");
+
+// Of one tile of a node of a group, called once.
+Terms terms_of_tile(const Graph& lowered, NodeId id, const RowGraph& rows, const GroupTiles& tiles,
+                    std::int32_t tile) {
+  Part part{lowered.node(id).shape, tiles.made(id, tile)};
+  part.shape.width = part.columns.width();
+  double inputs = 0;
+  for (const RowGraph::Edge& input : rows.inputs(id)) {
+    Shape read = lowered.node(input.node).shape;
+    read.width = tiles.read(id, input, tile).width();
+    inputs += static_cast<double>(read.elements());
+  }
+  return terms_of_part(lowered, id, part, inputs);
+}
+
+// Of a node of a step by rows: all tiles, each called row by row.
+Terms terms_by_rows(const Graph& lowered, NodeId id, const RowGraph& rows, const Step& step) {
+  const Terms whole = terms_of(lowered, id);
+  Terms sum = whole;
+  if (!step.tile_cuts.empty()) {
+    const GroupTiles tiles(rows, step.nodes.front(), step.nodes.back(), step.tile_cuts);
+    sum.fill(0);
+    for (std::int32_t tile = 0; tile < tiles.tiles(); ++tile) {
+      if (tiles.made(id, tile).width() == 0) continue;
+      const Terms part = terms_of_tile(lowered, id, rows, tiles, tile);
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += part[i];
+    }
+  }
+  sum[kOne] *= rows.calls(id, step.nodes.front());
+  // Columns that no tile needs are not made.
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = std::max(sum[i], whole[i]);
+  return sum;
 }
 
 constexpr double kMostCost = 1e9;
@@ -122,19 +180,19 @@ double dot(const Terms& a, const Terms& b) {
 
 Terms terms_of(const Graph& lowered, NodeId id) {
   const Node& node = lowered.node(id);
-  const WindowSizes sizes = sizes_of(lowered, id);
   double inputs = 0;
   for (const NodeId input : node.inputs) inputs += static_cast<double>(lowered.node(input).shape.elements());
-  return {1,
-          sizes.macs,
-          sizes.padding_macs,
-          static_cast<double>(node.shape.elements()),
-          inputs,
-          static_cast<double>(node_layout(lowered, id).filter_bytes),
-          static_cast<double>(node.shape.pixels()),
-          static_cast<double>(node.shape.height),
-          sizes.runs,
-          sizes.padded_runs};
+  return terms_of_part(lowered, id, {node.shape, {0, node.shape.width}}, inputs);
+}
+
+std::vector<Terms> terms_of(const Graph& lowered, const MemoryPlan& plan) {
+  const RowGraph rows(lowered);
+  std::vector<Terms> terms;
+  for (const Step& step : plan.steps) {
+    for (const NodeId id : step.nodes)
+      terms.push_back(step.by_rows ? terms_by_rows(lowered, id, rows, step) : terms_of(lowered, id));
+  }
+  return terms;
 }
 
 std::optional<std::string> operator_class(const Node& node) {
@@ -181,7 +239,11 @@ json to_json(const LatencyLaw& law) {
           {"largest_network_error", law.largest_network_error}};
 }
 
-double predict(const LatencyLaw& law, const Graph& lowered) {
+namespace {
+
+// `terms`: of a node, by its number.
+template <typename TermsOf>
+double sum_of_layers(const LatencyLaw& law, const Graph& lowered, const TermsOf& terms) {
   double sum = law.invoke;
   for (NodeId id = 0; id < lowered.size(); ++id) {
     const auto name = operator_class(lowered.node(id));
@@ -191,9 +253,21 @@ double predict(const LatencyLaw& law, const Graph& lowered) {
       throw Error(ExitCode::config,
                   fmt::format("latency law of {}: {} was not measured; try `mcufit calibrate latency`",
                               law.core, *name));
-    sum += dot(found->second.coefficients, terms_of(lowered, id));
+    sum += dot(found->second.coefficients, terms(id));
   }
   return sum;
+}
+
+}  // namespace
+
+double predict(const LatencyLaw& law, const Graph& lowered) {
+  return sum_of_layers(law, lowered, [&](NodeId id) { return terms_of(lowered, id); });
+}
+
+double predict(const LatencyLaw& law, const Graph& lowered, const MemoryPlan& plan) {
+  if (!has_row_steps(plan)) return predict(law, lowered);
+  const std::vector<Terms> terms = terms_of(lowered, plan);
+  return sum_of_layers(law, lowered, [&](NodeId id) { return terms[static_cast<std::size_t>(id)]; });
 }
 
 std::optional<TargetLaw> load_latency_law(const Target& target) {
@@ -214,9 +288,10 @@ std::optional<TargetLaw> load_latency_law(const Target& target) {
   return t;
 }
 
-Speed estimate_speed(const Graph& lowered, const TargetLaw& t) {
+namespace {
+
+Speed speed_of(double count, const TargetLaw& t) {
   constexpr double kMicrosecondsPerSecond = 1e6, kMillisecondsPerMicrosecond = 1e-3;
-  const double count = predict(t.law, lowered);
   Speed speed;
   if (t.law.counts == "cycles") {
     speed.cycles = count;
@@ -229,6 +304,16 @@ Speed estimate_speed(const Graph& lowered, const TargetLaw& t) {
   if (speed.latency_us && t.active_milliwatts)
     speed.energy_uj = *t.active_milliwatts * *speed.latency_us * kMillisecondsPerMicrosecond;
   return speed;
+}
+
+}  // namespace
+
+Speed estimate_speed(const Graph& lowered, const TargetLaw& law) {
+  return speed_of(predict(law.law, lowered), law);
+}
+
+Speed estimate_speed(const Graph& lowered, const MemoryPlan& plan, const TargetLaw& law) {
+  return speed_of(predict(law.law, lowered, plan), law);
 }
 
 void put_speed(json& document, const Speed& speed) {

@@ -8,8 +8,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "blocks/graph.h"
+#include "cost-models/plan.h"
 #include "cost-models/target.h"
 
 namespace mcufit {
@@ -31,6 +33,11 @@ inline constexpr std::array<std::string_view, 10> kTermNames{
 using Terms = std::array<double, kTermNames.size()>;
 
 Terms terms_of(const Graph& lowered, NodeId id);
+
+// Of each node as a plan runs it: every call counts as "one", each row's in groups, and of a group in tiles
+// the columns that two tiles need count in both. No term is below that of the node run at once. How a group's
+// calls are put in order is not in it.
+std::vector<Terms> terms_of(const Graph& lowered, const MemoryPlan& plan);
 
 // The class whose law a node of a lowered graph follows: its op's name, a convolution's with _pointwise or
 // _spatial behind it, "lookup" for every activation that is a node. Nothing for what no kernel executes.
@@ -65,9 +72,10 @@ struct LatencyLaw {
 LatencyLaw read_latency_law(ObjectReader& reader);
 nlohmann::json to_json(const LatencyLaw& law);
 
-// The law's answer for a graph, in the unit that it counts. Throws Error(config) where a class was not
-// measured.
+// The law's answer for a graph layer by layer, or by its plan, in the unit that it counts; by no plan less
+// than layer by layer. Throws Error(config) where a class was not measured.
 double predict(const LatencyLaw& law, const Graph& lowered);
+double predict(const LatencyLaw& law, const Graph& lowered, const MemoryPlan& plan);
 
 // A law as it holds on a target.
 struct TargetLaw {
@@ -91,7 +99,8 @@ struct Speed {
   bool estimated = true;
 };
 
-Speed estimate_speed(const Graph& lowered, const TargetLaw& law);
+Speed estimate_speed(const Graph& lowered, const TargetLaw& law);  // layer by layer
+Speed estimate_speed(const Graph& lowered, const MemoryPlan& plan, const TargetLaw& law);
 
 // Adds "instructions_per_inference", "cycles", "latency_us", "energy_uj" (those that are known) and
 // "speed_estimated".

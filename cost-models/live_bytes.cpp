@@ -34,9 +34,11 @@ class LiveRows {
     }
   }
 
-  std::int64_t most(std::int64_t at_cut) {
+  // Where that is more than `limit`, of some of the calls.
+  std::int64_t most(std::int64_t at_cut, std::int64_t limit) {
     std::int64_t live = at_cut - never_read(), most = at_cut;
     for (const RowCall& call : schedule_) {
+      if (most > limit) break;
       const std::int64_t made = written(call), freed = freed_by(call);
       if (call.row_begin == 0) live += graph_.sum_bytes(call.node, first_);
       const bool replaces = graph_.in_place(call.node) && call.node != 0;
@@ -133,11 +135,14 @@ std::vector<Candidate> candidates(const RowGraph& graph, bool input_streamed, No
 
 // The least bytes of a step before which `at_cut` bytes are there; with `tiles` it may run in tiles, which
 // keep their inputs whole until the last and make the output whole, whatever their line buffers need.
-std::int64_t least_of_step(const RowGraph& graph, const Candidate& step, std::int64_t at_cut, bool tiles) {
-  const std::int64_t by_rows = LiveRows(graph, step.first, step.last).most(at_cut);
-  const bool may_tile = tiles && step.first < step.last && graph.width(step.last) > 1 &&
+std::int64_t least_of_step(const RowGraph& graph, const Candidate& step, std::int64_t at_cut,
+                           const LiveBytesSearch& search) {
+  const bool may_tile = search.tiles && step.first < step.last && graph.width(step.last) > 1 &&
                         earliest_tiled(graph, step.last, step.first) == step.first;
-  return may_tile ? std::min(by_rows, at_cut + graph.bytes(step.last)) : by_rows;
+  const std::int64_t in_tiles = at_cut + graph.bytes(step.last);
+  if (may_tile && in_tiles <= step.bytes) return in_tiles;  // by rows it is not less than its estimate
+  const std::int64_t by_rows = LiveRows(graph, step.first, step.last).most(at_cut, search.reached);
+  return may_tile ? std::min(by_rows, in_tiles) : by_rows;
 }
 
 }  // namespace
@@ -164,7 +169,7 @@ std::int64_t least_live_bytes(const RowGraph& graph, const LiveBytesSearch& sear
       Candidate& c = *by[cut];
       if (c.exact) continue;
       const std::int64_t at_cut = cuts[static_cast<std::size_t>(c.first)];
-      c.bytes = std::max(c.bytes, least_of_step(graph, c, at_cut, search.tiles));
+      c.bytes = std::max(c.bytes, least_of_step(graph, c, at_cut, search));
       c.exact = true;
       exact = false;
     }
@@ -194,7 +199,7 @@ bool live_bytes_within(const RowGraph& graph, NodeId longest, std::int64_t limit
     const std::int64_t at_cut = cuts[static_cast<std::size_t>(first)];
     if (reached[after] || std::max(at_cut, cuts[after]) > limit) continue;
     if (first < last && earliest_first(graph, last, longest, false) > first) continue;
-    if (!graph.reshapes(last) && LiveRows(graph, first, last).most(at_cut) > limit) continue;
+    if (!graph.reshapes(last) && LiveRows(graph, first, last).most(at_cut, limit) > limit) continue;
     reached[after] = true;
     path.push_back({last + 1, last + 1});
   }

@@ -239,7 +239,10 @@ std::string describe(const MemoryPlan& plan) {
   const auto groups =
       std::count_if(plan.steps.begin(), plan.steps.end(), [](const Step& step) { return step.by_rows; });
   if (groups == 0) return "layer by layer";
-  return fmt::format("{} group{} by rows", groups, groups == 1 ? "" : "s");
+  const auto in_tiles = std::count_if(plan.steps.begin(), plan.steps.end(),
+                                      [](const Step& step) { return !step.tile_cuts.empty(); });
+  return fmt::format("{} group{} by rows{}", groups, groups == 1 ? "" : "s",
+                     in_tiles == 0 ? "" : fmt::format(", {} in tiles", in_tiles));
 }
 
 nlohmann::json to_json(const MemoryPlan& plan) {

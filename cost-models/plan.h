@@ -70,9 +70,13 @@ struct PlanOptions {
   std::optional<std::int64_t> ram_limit = {};
   bool input_streamed = false;  // the sender may deliver the input row by row when it is asked for
   // Groups may run in tiles, which makes columns twice, up to so many times the MACs of the network. Above 1
-  // plan_front() may give plans in tiles; the input, if it is streamed, is then delivered tile by tile.
+  // plan_front() may give plans in tiles, and so may the quick mode where it finds no other within the limit;
+  // the input, if it is streamed, is then delivered tile by tile.
   double most_mac_factor = 1.0;
 };
+
+// A larger factor allows no more.
+inline constexpr double kMostMacFactor = 1e6;
 
 // Groups run row by row wherever that saves bytes; never larger than layer by layer. The bound of the best
 // mode is least_live_bytes(), that of the quick mode the most bytes that one step of its own grouping needs.
@@ -105,7 +109,7 @@ bool in_place(const MemoryPlan& plan, const Graph& lowered, NodeId id, NodeId in
 // Bytes of the tensors that are needed while step `step` runs; one that is written over counts once.
 std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, std::int32_t step);
 
-// "layer by layer", or "3 groups by rows": how a network runs.
+// "layer by layer", "3 groups by rows" or "3 groups by rows, 1 in tiles": how a network runs.
 std::string describe(const MemoryPlan& plan);
 
 // The arena over time, a line per step: live bytes, a bar, and the tensors.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -10,13 +11,13 @@
 #include "cost-models/layout.h"
 #include "cost-models/plan.h"
 #include "cost-models/plan_groups.h"
+#include "cost-models/quick_plans.h"
 
 namespace mcufit {
 namespace {
 
 constexpr int kAttempts = 30;       // changed placements of each grouping of a front
 constexpr int kMostAttempts = 300;  // of the smallest one
-constexpr int kQuickAttempts = 3;   // groupings that the quick mode places to meet a limit
 
 std::int64_t tiles_of(const Step& step) { return std::ssize(step.tile_cuts) + 1; }
 
@@ -57,49 +58,34 @@ FrontPoint point(const Graph& lowered, const RowGraph& graph, MemoryPlan plan) {
   return p;
 }
 
-MemoryPlan quick_plan(const Graph& lowered, const RowGraph& graph, const PlanOptions& options) {
-  MemoryPlan layers = plan(lowered);
-  if (options.ram_limit && layers.arena_bytes <= *options.ram_limit) return layers;
-  const std::vector<Grouping> groupings = pareto_groupings(graph, {.input_streamed = options.input_streamed,
-                                                                   .longest = kQuickGroup,
-                                                                   .limit = layers.arena_bytes,
-                                                                   .narrow_ends = true});
-  if (groupings.empty()) return layers;
-  if (options.ram_limit) {
-    auto fitting = std::find_if(groupings.rbegin(), groupings.rend(), [&](const Grouping& grouping) {
-      return grouping.bytes <= *options.ram_limit;
-    });
-    for (int i = 0; i < kQuickAttempts && fitting != groupings.rend(); ++i, ++fitting) {
-      MemoryPlan grouped = place_groups(graph, *fitting, 0, fitting->bytes);
-      if (grouped.arena_bytes <= *options.ram_limit) return grouped;
-    }
-  }
-  MemoryPlan grouped = place_groups(graph, groupings.front(), 0, groupings.front().bytes);
-  return grouped.arena_bytes < layers.arena_bytes ? grouped : layers;
-}
-
-// The plan of each grouping that is worth it, and layer by layer.
-std::vector<MemoryPlan> all_plans(const Graph& lowered, const RowGraph& graph, const PlanOptions& options,
-                                  std::int64_t bound) {
-  std::vector<MemoryPlan> plans{
-      plan(lowered),
-      quick_plan(lowered, graph, {.mode = PlanMode::quick, .input_streamed = options.input_streamed})};
+// The plan of each grouping that is worth it and needs less than `limit`.
+std::vector<MemoryPlan> grouped_plans(const RowGraph& graph, bool input_streamed, std::int64_t limit,
+                                      std::int64_t bound) {
+  std::vector<MemoryPlan> plans;
   int attempts = kMostAttempts;  // for the smallest
-  for (const Grouping& grouping : pareto_groupings(graph, {.input_streamed = options.input_streamed,
-                                                          .longest = graph.size(),
-                                                          .limit = plans[0].arena_bytes})) {
+  for (const Grouping& grouping :
+       pareto_groupings(graph, {.input_streamed = input_streamed, .longest = graph.size(), .limit = limit})) {
     plans.push_back(place_groups(graph, grouping, attempts, bound));
     attempts = kAttempts;
   }
   return plans;
 }
 
+std::int64_t least_arena(const std::vector<MemoryPlan>& plans) {
+  return std::min_element(
+             plans.begin(), plans.end(),
+             [](const MemoryPlan& a, const MemoryPlan& b) { return a.arena_bytes < b.arena_bytes; })
+      ->arena_bytes;
+}
+
+void append(std::vector<MemoryPlan>& plans, std::vector<MemoryPlan> more) {
+  std::move(more.begin(), more.end(), std::back_inserter(plans));
+}
+
 // The plans of groupings in tiles that need less than `least`, which those without tiles reach.
 std::vector<MemoryPlan> tiled_plans(const Graph& lowered, const RowGraph& graph, const PlanOptions& options,
                                     std::int64_t least) {
-  const auto macs = static_cast<double>(count(lowered).macs);
-  const TilingLimits limits{least - kTensorAlignment,
-                            static_cast<std::int64_t>(macs * (options.most_mac_factor - 1.0))};
+  const TilingLimits limits{least - kTensorAlignment, most_extra_macs(lowered, options.most_mac_factor)};
   std::vector<MemoryPlan> plans;
   if (limits.extra_macs <= 0) return plans;
   for (const Grouping& grouping : pareto_tilings(graph, options.input_streamed, limits))
@@ -126,15 +112,16 @@ std::vector<FrontPoint> not_undercut(std::vector<FrontPoint> points) {
 
 std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& options) {
   const RowGraph graph(lowered);
-  const std::int64_t live = least_live_bytes(graph, {.input_streamed = options.input_streamed});
-  std::vector<MemoryPlan> plans = all_plans(lowered, graph, options, live);
-  std::int64_t least = plans[0].arena_bytes;
-  for (const MemoryPlan& plan : plans) least = std::min(least, plan.arena_bytes);
+  const bool streamed = options.input_streamed;
+  std::vector<MemoryPlan> plans{plan(lowered)};
+  plans.push_back(QuickPlans(lowered, plans[0], streamed).smallest());
+  std::int64_t bound = least_live_bytes(graph, {.input_streamed = streamed, .reached = least_arena(plans)});
+  append(plans, grouped_plans(graph, streamed, plans[0].arena_bytes, bound));
+  const std::int64_t least = least_arena(plans);
   std::vector<MemoryPlan> tiled = tiled_plans(lowered, graph, options, least);
-  const std::int64_t bound =
-      tiled.empty() ? live
-                    : least_live_bytes(graph, {.input_streamed = options.input_streamed, .tiles = true});
-  std::move(tiled.begin(), tiled.end(), std::back_inserter(plans));
+  if (!tiled.empty())
+    bound = least_live_bytes(graph, {.input_streamed = streamed, .tiles = true, .reached = least});
+  append(plans, std::move(tiled));
   std::vector<FrontPoint> points;
   for (MemoryPlan& plan : plans) {
     plan.lower_bound_bytes = bound;
@@ -148,7 +135,10 @@ std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& opti
 MemoryPlan plan(const Graph& lowered, const PlanOptions& options) {
   if (options.mode == PlanMode::layer_by_layer) return plan(lowered);
   if (options.mode == PlanMode::quick) {
-    MemoryPlan quick = quick_plan(lowered, RowGraph(lowered), options);
+    const QuickPlans plans(lowered, plan(lowered), options.input_streamed);
+    std::optional<MemoryPlan> fitting;
+    if (options.ram_limit) fitting = plans.within(*options.ram_limit, options.most_mac_factor);
+    MemoryPlan quick = fitting ? std::move(*fitting) : plans.smallest();
     verify(quick, lowered);
     return quick;
   }

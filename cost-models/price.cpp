@@ -10,6 +10,7 @@
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/json_reader.h"
+#include "blocks/foundation/text.h"
 #include "cost-models/cores.h"
 #include "cost-models/count.h"
 #include "cost-models/layout.h"
@@ -128,18 +129,29 @@ Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan
   cost.flash.step_bytes += row_table_bytes(lowered, plan);
   const std::vector<KernelCall> calls = kernel_calls(lowered, plan);
   for (const KernelCall& call : calls) cost.macs += call.macs;
+  cost.extra_macs = cost.macs - count(lowered).macs;
   const CodeCost priced = price_code(kernels_of(lowered, plan), std::ssize(calls), code.sizes);
   cost.flash.code_bytes = priced.code_bytes;
   cost.ram = {.arena_bytes = plan.arena_bytes,
               .data_bss_bytes = row_progress_bytes(plan),
               .stack_bytes = priced.stack_bytes};
   cost.plan = std::move(plan);
-  if (law != nullptr) cost.speed = estimate_speed(lowered, *law);
+  if (law != nullptr) cost.speed = estimate_speed(lowered, cost.plan, *law);
   return cost;
+}
+
+std::string describe(const Cost& cost) {
+  std::string text = describe(cost.plan);
+  if (cost.extra_macs != 0)
+    text += fmt::format("; {} of {} MACs made again (MAC factor {:.3f})", with_separators(cost.extra_macs),
+                        with_separators(cost.macs), cost.mac_factor());
+  return text;
 }
 
 nlohmann::json to_json(const Cost& cost) {
   nlohmann::json j = {{"macs", cost.macs},
+                      {"extra_macs", cost.extra_macs},
+                      {"mac_factor", cost.mac_factor()},
                       {"weights_bytes", cost.flash.weights_bytes},
                       {"bias_bytes", cost.flash.bias_bytes},
                       {"table_bytes", cost.flash.table_bytes},

@@ -78,12 +78,18 @@ struct RamLedger {
 
 // A graph on a target.
 struct Cost {
-  std::int64_t macs = 0;
+  std::int64_t macs = 0;        // those that tiles of the plan make again among them
+  std::int64_t extra_macs = 0;  // beyond the network's; below 0 where tiles leave out what nobody reads
   FlashLedger flash;
   RamLedger ram;
   bool code_estimated = false;
   std::optional<Speed> speed;  // where a latency law was given
   MemoryPlan plan;
+
+  // By which the plan multiplies the network's MACs.
+  double mac_factor() const {
+    return extra_macs == 0 ? 1.0 : static_cast<double>(macs) / static_cast<double>(macs - extra_macs);
+  }
 };
 
 // With plan(lowered), or that plan. `law`, which may be null, adds the speed.
@@ -98,6 +104,9 @@ struct CodeCost {
 };
 CodeCost price_code(const std::set<std::string, std::less<>>& kernels, std::int64_t calls,
                     const CodeSizes& sizes);
+
+// describe(cost.plan), and where its tiles make columns twice what that costs.
+std::string describe(const Cost& cost);
 
 // {"weights_bytes", "model_bytes", "flash_bytes", "arena_bytes", "ram_bytes", "stack_bytes", "macs", ...},
 // and what put_speed() adds where there is one.

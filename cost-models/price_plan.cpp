@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cost-models/price_plan.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <optional>
+#include <tuple>
 #include <utility>
 
-#include "blocks/foundation/error.h"
+#include "cost-models/count.h"
 #include "cost-models/layout.h"
+#include "cost-models/quick_plans.h"
 
 namespace mcufit {
 namespace {
@@ -16,43 +15,129 @@ namespace {
 // Of two prices of one network the one with less RAM, the first of equals.
 Cost smaller(Cost a, Cost b) { return b.ram.total() < a.ram.total() ? std::move(b) : std::move(a); }
 
-Cost least(const Graph& lowered, const CodeSizesForTarget& code, PlanMode mode) {
-  return price(lowered, code, plan(lowered, {.mode = mode}));
+// Of the quick plans by rows the one with the fewest calls that the RAM holds, where what it needs beside the
+// arena is as much as in `like`. Nothing where none is found.
+std::optional<Cost> fewest_calls(const Graph& lowered, const CodeSizesForTarget& code,
+                                 const QuickPlans& plans, std::int64_t ram_bytes, const Cost& like) {
+  const std::int64_t others = like.ram.total() - like.ram.arena_bytes;
+  std::optional<MemoryPlan> plan = plans.within(ram_bytes - others, 1.0);
+  if (!plan) return std::nullopt;
+  Cost cost = price(lowered, code, std::move(*plan));
+  return cost.ram.total() <= ram_bytes ? std::optional(std::move(cost)) : std::nullopt;
 }
 
-// The fewest calls of the mode's plans that the RAM holds, else the least RAM.
-Cost fewest_calls(const Graph& lowered, const CodeSizesForTarget& code, PlanMode mode,
-                  std::int64_t ram_bytes) {
-  Cost smallest = least(lowered, code, mode);
-  if (smallest.ram.total() > ram_bytes) return smallest;
-  const std::int64_t others = smallest.ram.total() - smallest.ram.arena_bytes;
-  Cost fewest = price(lowered, code, plan(lowered, {.mode = mode, .ram_limit = ram_bytes - others}));
-  return fewest.ram.total() <= ram_bytes ? fewest : smallest;
-}
-
-// Without speed.
-Cost candidate(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget) {
-  Cost whole = price(lowered, code);
-  switch (budget.plan) {
-    case PlanChoice::layer_by_layer:
-      return whole;
-    case PlanChoice::least_ram:
-      return smaller(std::move(whole), least(lowered, code, PlanMode::quick));
-    case PlanChoice::fits:
-      break;
+// The same by rows, or the least RAM where none is found; 0 bytes hold none. Most networks that fit do so by
+// the first attempt, which needs no smallest plan.
+Cost quick_by_rows(const Graph& lowered, const CodeSizesForTarget& code, const Cost& whole,
+                   std::int64_t ram_bytes) {
+  const QuickPlans plans(lowered, whole.plan, false);
+  std::optional<Cost> chosen;
+  if (ram_bytes > 0) chosen = fewest_calls(lowered, code, plans, ram_bytes, whole);
+  if (!chosen) {
+    Cost smallest = price(lowered, code, plans.smallest());
+    if (smallest.ram.total() <= ram_bytes) chosen = fewest_calls(lowered, code, plans, ram_bytes, smallest);
+    if (!chosen) chosen = std::move(smallest);
   }
-  if (whole.ram.total() <= budget.ram_bytes) return whole;
-  return smaller(std::move(whole), fewest_calls(lowered, code, PlanMode::quick, budget.ram_bytes));
+  verify(chosen->plan, lowered);
+  return std::move(*chosen);
 }
 
-bool runs_whole(const Cost& priced, const Budget& budget) {
+// A candidate without extra MACs.
+Cost quick_candidate(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget) {
+  Cost whole = price(lowered, code);
+  const bool least = budget.plan == PlanChoice::least_ram;
+  const bool stays = budget.plan == PlanChoice::layer_by_layer ||
+                     (budget.plan == PlanChoice::fits && whole.ram.total() <= budget.ram_bytes);
+  if (stays) return whole;
+  Cost by_rows = quick_by_rows(lowered, code, whole, least ? 0 : budget.ram_bytes);
+  return smaller(std::move(whole), std::move(by_rows));
+}
+
+// What a plan is chosen for.
+struct Wanted {
+  std::int64_t ram_bytes = 0;  // 0: the least RAM
+  std::int64_t flash_bytes = 0;
+  bool input_streamed = false;
+  double mac_factor = 1.0;
+};
+
+// Of the best mode's plans the one with the fewest MACs and calls that RAM and flash hold; else of those that
+// the flash holds, else of all, the one with the least RAM. Nothing where no plan streams an input that is to
+// be streamed.
+std::optional<Cost> best(const Graph& lowered, const CodeSizesForTarget& code, const Wanted& wanted) {
+  using Rank = std::tuple<int, std::int64_t, std::int64_t>;
+  std::optional<std::pair<Rank, Cost>> chosen;
+  for (FrontPoint& point :
+       plan_front(lowered, {.input_streamed = wanted.input_streamed, .most_mac_factor = wanted.mac_factor})) {
+    if (wanted.input_streamed && !streams_input(point.plan)) continue;
+    Cost cost = price(lowered, code, std::move(point.plan));
+    const std::int64_t ram = cost.ram.total();
+    const bool in_flash = cost.flash.total() <= wanted.flash_bytes;
+    const Rank rank = in_flash && ram <= wanted.ram_bytes ? Rank{0, point.macs, point.calls}
+                                                          : Rank{in_flash ? 1 : 2, ram, point.macs};
+    if (!chosen || rank < chosen->first) chosen = {rank, std::move(cost)};
+  }
+  return chosen ? std::optional(std::move(chosen->second)) : std::nullopt;
+}
+
+// The budget's factor, as far as its limit of MACs allows.
+double mac_factor(const Graph& lowered, const Budget& budget) {
+  if (!budget.macs) return budget.mac_factor;
+  const auto macs = static_cast<double>(std::max<std::int64_t>(count(lowered).macs, 1));
+  return std::clamp(static_cast<double>(*budget.macs) / macs, 1.0, budget.mac_factor);
+}
+
+// The best plan without extra MACs; with them where it is too large, or the least RAM is asked for.
+std::optional<Cost> best_with_tiles(const Graph& lowered, const CodeSizesForTarget& code,
+                                    const Budget& budget, Wanted wanted) {
+  const double factor = mac_factor(lowered, budget);
+  if (budget.plan == PlanChoice::least_ram) {
+    wanted.ram_bytes = 0;
+    wanted.mac_factor = factor;
+  }
+  std::optional<Cost> plain = best(lowered, code, wanted);
+  if (factor == wanted.mac_factor || (plain && plain->ram.total() <= wanted.ram_bytes)) return plain;
+  wanted.mac_factor = factor;
+  return best(lowered, code, wanted);
+}
+
+// Where the quick plan does not fit: a quick one in tiles that does.
+std::optional<Cost> tiled_candidate(const Graph& lowered, const CodeSizesForTarget& code,
+                                    const Budget& budget, const Cost& quick) {
+  if (budget.plan == PlanChoice::layer_by_layer || quick.ram.total() <= budget.ram_bytes) return std::nullopt;
+  const double factor = mac_factor(lowered, budget);
+  if (factor <= 1) return std::nullopt;
+  const std::int64_t others = quick.ram.total() - quick.ram.arena_bytes;
+  Cost tiled = price(
+      lowered, code,
+      plan(lowered,
+           {.mode = PlanMode::quick, .ram_limit = budget.ram_bytes - others, .most_mac_factor = factor}));
+  const bool fits = tiled.ram.total() <= budget.ram_bytes &&
+                    tiled.flash.total() <= std::max(quick.flash.total(), budget.flash_bytes);
+  return fits ? std::optional(std::move(tiled)) : std::nullopt;
+}
+
+bool runs_whole(const Cost& quick, const Budget& budget) {
   if (budget.plan == PlanChoice::layer_by_layer) return true;
-  return budget.plan == PlanChoice::fits && !has_row_steps(priced.plan) &&
-         priced.ram.total() <= budget.ram_bytes;
+  return budget.plan == PlanChoice::fits && !has_row_steps(quick.plan) &&
+         quick.ram.total() <= budget.ram_bytes;
+}
+
+Cost package(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget) {
+  Cost quick = quick_candidate(lowered, code, budget);
+  if (runs_whole(quick, budget)) return quick;
+  const std::int64_t flash_bytes = std::max(quick.flash.total(), budget.flash_bytes);
+  std::optional<Cost> found = best_with_tiles(
+      lowered, code, budget,
+      {.ram_bytes = std::min(quick.ram.total(), budget.ram_bytes), .flash_bytes = flash_bytes});
+  const bool no_larger = found->ram.total() <= quick.ram.total() && found->flash.total() <= flash_bytes;
+  if (no_larger) quick = std::move(*found);
+  const auto tiled = tiled_candidate(lowered, code, budget, quick);
+  return tiled ? *tiled : quick;
 }
 
 Cost with_speed(Cost cost, const Graph& lowered, const TargetLaw* law) {
-  if (law != nullptr) cost.speed = estimate_speed(lowered, *law);
+  if (law != nullptr) cost.speed = estimate_speed(lowered, cost.plan, *law);
   return cost;
 }
 
@@ -60,37 +145,23 @@ Cost with_speed(Cost cost, const Graph& lowered, const TargetLaw* law) {
 
 Cost price_candidate(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget,
                      const TargetLaw* law) {
-  return with_speed(candidate(lowered, code, budget), lowered, law);
+  Cost quick = quick_candidate(lowered, code, budget);
+  if (auto tiled = tiled_candidate(lowered, code, budget, quick)) quick = std::move(*tiled);
+  return with_speed(std::move(quick), lowered, law);
 }
 
 Cost price_package(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget,
                    const TargetLaw* law) {
-  Cost quick = candidate(lowered, code, budget);
-  if (runs_whole(quick, budget)) return with_speed(std::move(quick), lowered, law);
-  Cost best =
-      budget.plan == PlanChoice::least_ram
-          ? least(lowered, code, PlanMode::best)
-          : fewest_calls(lowered, code, PlanMode::best, std::min(quick.ram.total(), budget.ram_bytes));
-  const bool no_larger = best.ram.total() <= quick.ram.total() &&
-                         best.flash.total() <= std::max(quick.flash.total(), budget.flash_bytes);
-  return with_speed(no_larger ? std::move(best) : std::move(quick), lowered, law);
+  return with_speed(package(lowered, code, budget), lowered, law);
 }
 
-Cost price_package_fed_by_rows(const Graph& lowered, const CodeSizesForTarget& code, const Budget& budget,
-                               const TargetLaw* law) {
-  const std::int64_t ram_bytes = budget.plan == PlanChoice::fits ? budget.ram_bytes : 0;
-  std::optional<Cost> chosen;
-  for (FrontPoint& point : plan_front(lowered, {.input_streamed = true})) {
-    if (!streams_input(point.plan)) continue;
-    Cost cost = price(lowered, code, std::move(point.plan));
-    if (!chosen || cost.ram.total() <= ram_bytes) chosen = std::move(cost);
-  }
-  if (chosen) return with_speed(std::move(*chosen), lowered, law);
-  throw Error(
-      ExitCode::constraint_not_met,
-      fmt::format("{}: --input rows: found no plan that needs less RAM when its input comes row by row; "
-                  "try --input whole, which may be filled row by row too",
-                  lowered.name));
+std::optional<Cost> price_package_fed_by_rows(const Graph& lowered, const CodeSizesForTarget& code,
+                                              const Budget& budget, const TargetLaw* law) {
+  std::optional<Cost> fed = best_with_tiles(
+      lowered, code, budget,
+      {.ram_bytes = budget.ram_bytes, .flash_bytes = budget.flash_bytes, .input_streamed = true});
+  if (fed) fed = with_speed(std::move(*fed), lowered, law);
+  return fed;
 }
 
 }  // namespace mcufit

@@ -89,6 +89,8 @@ struct Budget {
   std::optional<double> latency_us = {};
   std::optional<double> energy_uj = {};
   PlanChoice plan = PlanChoice::fits;  // how a network may run to stay within ram_bytes
+  // Where no other plan fits, one in tiles may, which takes up to so many times the network's MACs.
+  double mac_factor = 1.0;
 };
 
 // Throws Error(config) when a limit exceeds what the target has.

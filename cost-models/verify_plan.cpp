@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "blocks/foundation/error.h"
 #include "cost-models/group_tiles.h"
@@ -190,13 +191,22 @@ class PlanVerification {
 
   // Two line buffers of one group may share bytes when no call finds rows in both.
   bool take_turns(const Extent& a, const Extent& b) const {
-    const Step& step = step_with(a.node);
     const bool rings = plan_.placement(a.node).ring_rows > 0 && plan_.placement(b.node).ring_rows > 0;
     if (!rings || step_of(a.node) != step_of(b.node)) return false;
-    const NodeId first = step.nodes.front(), last = step.nodes.back();
-    const auto busy = busy_calls(rows_, first, last, row_schedule(rows_, first, last));
+    const NodeId first = step_with(a.node).nodes.front();
+    const auto& busy = busy_in(step_of(a.node));
     return !busy_together(busy[static_cast<std::size_t>(a.node - first)],
                           busy[static_cast<std::size_t>(b.node - first)]);
+  }
+
+  // busy_calls() of a step, found once.
+  const std::vector<std::vector<RowRange>>& busy_in(std::int32_t step) const {
+    auto& busy = busy_[step];
+    if (busy.empty()) {
+      const std::vector<NodeId>& nodes = plan_.steps[static_cast<std::size_t>(step)].nodes;
+      busy = busy_calls(rows_, nodes.front(), nodes.back(), row_schedule(rows_, nodes.front(), nodes.back()));
+    }
+    return busy;
   }
 
   // `later` may lie over `earlier` when it is the same value, takes turns with it, replaces it element by
@@ -223,6 +233,7 @@ class PlanVerification {
   const MemoryPlan& plan_;
   const Graph& lowered_;
   RowGraph rows_;
+  mutable std::map<std::int32_t, std::vector<std::vector<RowRange>>> busy_;  // by step
   std::vector<std::int32_t> step_of_;
 };
 

@@ -56,18 +56,14 @@ std::string name_of(const Graph& lowered, const Step& step) {
   return step.nodes.size() == 1 ? first : first + " .. " + lowered.node(step.nodes.back()).name;
 }
 
-// The sender delivers rows when they are asked for; the plan of fewest calls that the RAM holds.
-WayOut streamed_input(const Graph& lowered, const Budget& budget, const CodeSizesForTarget& code) {
-  const auto priced = [&](std::optional<std::int64_t> limit) {
-    return price(lowered, code,
-                 plan(lowered, {.mode = PlanMode::best, .ram_limit = limit, .input_streamed = true}));
-  };
-  Cost least = priced(std::nullopt);
-  if (holds(budget, least)) {
-    Cost fewest = priced(budget.ram_bytes - (least.ram.total() - least.ram.arena_bytes));
-    if (holds(budget, fewest)) least = std::move(fewest);
-  }
-  return way("input delivered row by row", std::move(least), budget);
+// The sender delivers rows when they are asked for.
+std::optional<WayOut> streamed_input(const Graph& lowered, const Cost& cost, Budget budget,
+                                     const CodeSizesForTarget& code) {
+  if (streams_input(cost.plan)) return std::nullopt;
+  if (budget.plan == PlanChoice::layer_by_layer) budget.plan = PlanChoice::fits;
+  std::optional<Cost> fed = price_package_fed_by_rows(lowered, code, budget);
+  if (!fed || fed->ram.total() >= price_package(lowered, code, budget).ram.total()) return std::nullopt;
+  return way("input delivered row by row", std::move(*fed), budget);
 }
 
 std::optional<WayOut> plans_by_rows(const Graph& lowered, Budget budget, const CodeSizesForTarget& code) {
@@ -197,20 +193,21 @@ Shortage find_shortage(const Graph& lowered, const Cost& cost, const Budget& bud
   return shortage;
 }
 
-std::vector<WayOut> ways_out(const Graph& lowered, const Budget& budget, const CodeSizesForTarget& code) {
+std::vector<WayOut> ways_out(const Graph& lowered, const Cost& cost, const Budget& budget,
+                             const CodeSizesForTarget& code) {
   std::vector<WayOut> ways;
   add(ways, plans_by_rows(lowered, budget, code));
-  ways.push_back(streamed_input(lowered, budget, code));
+  add(ways, streamed_input(lowered, cost, budget, code));
   add(ways, larger_target(lowered, budget.plan));
   return cheapest_first(std::move(ways));
 }
 
-std::vector<WayOut> ways_out(const Architecture& architecture, const Budget& budget,
+std::vector<WayOut> ways_out(const Architecture& architecture, const Cost& cost, const Budget& budget,
                              const CodeSizesForTarget& code) {
   const Graph lowered = lower(architecture.build());
   std::vector<WayOut> ways;
   add(ways, plans_by_rows(lowered, budget, code));
-  ways.push_back(streamed_input(lowered, budget, code));
+  add(ways, streamed_input(lowered, cost, budget, code));
   add(ways, smaller_input(architecture, budget, code));
   add(ways, smaller_width(architecture, budget, code));
   return cheapest_first(std::move(ways));

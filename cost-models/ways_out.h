@@ -29,14 +29,15 @@ struct WayOut {
   bool fits = false;  // flash and RAM
 };
 
-// What can be changed on any network: plans by rows where the budget does not allow them, an input that
-// arrives row by row, and of the known targets the one with the least RAM that holds it. Those that fit come
-// first, of them those that keep most MACs.
-std::vector<WayOut> ways_out(const Graph& lowered, const Budget& budget, const CodeSizesForTarget& code);
+// What can be changed on any network that costs `cost`: plans by rows where the budget does not allow them,
+// an input that arrives row by row where that needs less RAM, and of the known targets the one with the least
+// RAM that holds it. Those that fit come first, of them those that keep most MACs.
+std::vector<WayOut> ways_out(const Graph& lowered, const Cost& cost, const Budget& budget,
+                             const CodeSizesForTarget& code);
 
 // The same for a member of a family, and instead of a target the largest smaller input of the same
 // proportions and the largest smaller width (the family's first parameter) that fit, each alone.
-std::vector<WayOut> ways_out(const Architecture& architecture, const Budget& budget,
+std::vector<WayOut> ways_out(const Architecture& architecture, const Cost& cost, const Budget& budget,
                              const CodeSizesForTarget& code);
 
 }  // namespace mcufit

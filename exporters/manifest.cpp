@@ -248,6 +248,8 @@ std::string emit_manifest(const PackageFiles& files, const QuantizedGraph& graph
                          {"output", tensor(graph, cost.plan, g.size() - 1)},
                          {"symbols", symbols(cost.plan, name)},
                          {"macs", cost.macs},
+                         {"extra_macs", cost.extra_macs},
+                         {"mac_factor", cost.mac_factor()},
                          {"flash", to_json(cost.flash)},
                          {"ram", to_json(cost.ram)},
                          {"code_estimated", cost.code_estimated},

@@ -104,7 +104,7 @@ std::string fit_text(const Certificate& c, const Budget& budget, bool explained)
     text += trends(*c.family) + explain(c.proof, !c.best.empty());
     if (!c.best.empty()) {
       const Cost& cost = c.best.front().cost;
-      text += fmt::format("  the best one's plan: {}\n\n{}", describe(cost.plan),
+      text += fmt::format("  the best one's plan: {}\n\n{}", describe(cost),
                           ledger_table(cost.flash, cost.ram, nullptr));
     }
   }

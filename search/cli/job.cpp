@@ -72,6 +72,15 @@ Job read_job(ObjectReader& r) {
                     [&](ObjectReader& limits) { job.limits = read_limits(limits); });
   job.plan = *find_plan_choice(
       r.choice("plan", plan_choice_names(), "memory plans of the candidates and packages", "fits"));
+  job.mac_factor =
+      r.number("mac_factor", {1, kMostMacFactor},
+               "most multiply-accumulates of a plan, relative to its network's: above 1 groups may "
+               "run in tiles, which make some columns twice, where no other plan fits",
+               job.mac_factor);
+  if (job.mac_factor > 1 && job.plan == PlanChoice::layer_by_layer)
+    r.problem("mac_factor",
+              "found plan layer-by-layer, which computes nothing twice; accepted: 1, or plan "
+              "fits or least-ram");
   r.object("data", "what to learn from", [&](ObjectReader& data) { read_data(data, job.data); });
   job.families = r.choices("families", names_of(families()), "block families to invert");
   r.object("search", "how candidates are tried", [&](ObjectReader& s) {
@@ -106,6 +115,7 @@ nlohmann::json to_json(const Job& job) {
           {"target", job.target},
           {"limits", to_json(job.limits)},
           {"plan", to_string(job.plan)},
+          {"mac_factor", job.mac_factor},
           {"data",
            {{"name", job.data.name},
             {"validation_samples", job.data.validation_samples},

@@ -27,6 +27,7 @@ struct Job {
   std::string target;
   Limits limits;
   PlanChoice plan = PlanChoice::fits;  // of candidates and packages
+  double mac_factor = 1.0;             // by which these may multiply the MACs, as a budget's
   DataOptions data;
   std::vector<std::string> families;
   std::string strategy;

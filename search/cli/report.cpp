@@ -178,6 +178,7 @@ std::string report_text(const SearchResult& result) {
   text += rewrite_table(result.deployed.rewritten) + "\n";
   text += ledger_table(cost.flash, cost.ram, result.device ? &*result.device : nullptr);
   text += "\n" + ram_over_time(cost.plan, result.deployed.graph().graph);
+  if (cost.extra_macs != 0) text += fmt::format("runs {}\n", describe(cost));
   text += fmt::format("\npackage  {}\nreport   {}\nstudy    {}\n", result.package.string(),
                       (result.folder / "report.json").string(), (result.folder / "study.sqlite").string());
   return text;

@@ -13,8 +13,8 @@ std::optional<ShortageReport> report_shortage(const Graph& lowered, const Cost& 
                                               const CodeSizesForTarget& code, const Architecture* member) {
   const Shortage shortage = find_shortage(lowered, cost, budget);
   if (shortage.binding == Resource::none) return std::nullopt;
-  return ShortageReport{
-      shortage, member != nullptr ? ways_out(*member, budget, code) : ways_out(lowered, budget, code)};
+  return ShortageReport{shortage, member != nullptr ? ways_out(*member, cost, budget, code)
+                                                    : ways_out(lowered, cost, budget, code)};
 }
 
 std::string to_string(const ShortageReport& report) {

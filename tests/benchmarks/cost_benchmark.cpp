@@ -7,6 +7,8 @@
 #include "blocks/lower.h"
 #include "cost-models/certify.h"
 #include "cost-models/descent.h"
+#include "cost-models/price_plan.h"
+#include "tests/cost-models/published_nets.h"
 
 namespace mcufit {
 namespace {
@@ -98,6 +100,37 @@ void best_plan_sixty_layers(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(plan(graph, {.mode = PlanMode::best}));
 }
 BENCHMARK(best_plan_sixty_layers)->Unit(benchmark::kMillisecond);
+
+void tiled_plan_sixty_layers(benchmark::State& state) {
+  const Graph graph = lower(sixty_layers().build());
+  for (auto _ : state)
+    benchmark::DoNotOptimize(plan(graph, {.input_streamed = true, .most_mac_factor = 2.0}));
+}
+BENCHMARK(tiled_plan_sixty_layers)->Unit(benchmark::kMillisecond);
+
+// The front of each published net with its residual adds, at the largest factor published.
+void tiled_front_of_a_published_net(benchmark::State& state) {
+  const testing::PublishedNet& net = testing::published_nets()[static_cast<std::size_t>(state.range(0))];
+  const Graph graph = testing::published_graph(net, true);
+  const PlanOptions options{.input_streamed = true, .most_mac_factor = net.published.back().mac_factor};
+  for (auto _ : state) benchmark::DoNotOptimize(plan_front(graph, options));
+  state.SetLabel(net.name);
+  state.counters["nodes"] = static_cast<double>(graph.size());
+}
+BENCHMARK(tiled_front_of_a_published_net)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
+
+// A price that needs rows: layer by layer is too large.
+void price_sixty_layers_by_rows(benchmark::State& state) {
+  const Architecture a = sixty_layers();
+  const Graph graph = lower(a.build());
+  Budget budget = large_budget();
+  const auto others = [](const Cost& cost) { return cost.ram.total() - cost.ram.arena_bytes; };
+  const Cost whole = price(graph, code_sizes());
+  budget.ram_bytes = 3 * whole.ram.arena_bytes / 5 + others(whole);
+  for (auto _ : state) benchmark::DoNotOptimize(price_candidate(graph, code_sizes(), budget));
+  state.SetLabel(describe(price_candidate(graph, code_sizes(), budget)));
+}
+BENCHMARK(price_sixty_layers_by_rows)->Unit(benchmark::kMicrosecond);
 
 void certify_a_million(benchmark::State& state) {
   const Lattice lattice = large_lattice();

@@ -68,6 +68,21 @@ TEST(Configs, AreReadStrictlyOneAndAll) {
   }
 }
 
+TEST(Configs, AJobsMacFactorIsOneOrMoreAndHasAPlanForIt) {
+  const Folder folder;
+  const auto check = [&](const char* plan, double factor) {
+    json job = json::parse(read_file(kConfigs / "jobs" / "fashion-nrf52840.json"));
+    job["plan"] = plan;
+    job["mac_factor"] = factor;
+    folder.write("job.json", job.dump(2));
+    return mcufit({"config", "check", "job", "job.json"}, folder.path());
+  };
+  EXPECT_EQ(check("fits", 1.5).exit_code, 0);
+  EXPECT_EQ(check("layer-by-layer", 1).exit_code, 0);
+  EXPECT_THAT(check("fits", 0.5).err, HasSubstr("/mac_factor: found 0.5; accepted: a number in [1, "));
+  EXPECT_THAT(check("layer-by-layer", 1.5).err, HasSubstr("/mac_factor: found plan layer-by-layer"));
+}
+
 TEST(Targets, AreAtLeastTwentyFiveAndEachIsShown) {
   const json all = json::parse(mcufit({"targets", "list", "--json"}, "/").out);
   ASSERT_GE(all.size(), 25U);

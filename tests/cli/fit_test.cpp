@@ -12,6 +12,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class Fit : public ::testing::Test {
  protected:
@@ -49,6 +50,24 @@ TEST_F(Fit, EveryTargetAndFamilyGetsACertifiedAnswer) {
       }
     }
   }
+}
+
+TEST_F(Fit, TheShortageIsThatOfTheMissShown) {
+  const json answer = fit_json({"--target", "nrf52840", "--limits", "ram=2KB", "--input", "32x32x1",
+                                "--classes", "2", "--family", "mobilenetv1"})
+                          .at("families")[0];
+  ASSERT_FALSE(answer.at("fits").get<bool>());
+  EXPECT_EQ(answer.at("shortage").at("missing_bytes").get<std::int64_t>(),
+            answer.at("nearest_miss").at("ram_bytes").get<std::int64_t>() - 2048);
+}
+
+TEST_F(Fit, NamesTheCoreWhoseCodeSizesStandIn) {
+  const auto heading = [&](const char* target) {
+    return fit({"--target", target, "--input", "32x32x3", "--classes", "2", "--family", "ds_cnn"}).out;
+  };
+  EXPECT_THAT(heading("esp32"), HasSubstr("; code sizes estimated from rv32\n"));
+  EXPECT_THAT(heading("uno"), HasSubstr("; code sizes estimated from cortex-m4\n"));
+  EXPECT_THAT(heading("nrf52840"), Not(HasSubstr("estimated from")));
 }
 
 TEST_F(Fit, LimitsAloneInTheUnitsOfDataSheets) {

@@ -2,8 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "blocks/family.h"
 #include "blocks/foundation/files.h"
+#include "blocks/lower.h"
+#include "exporters/tflite/export.h"
 #include "tests/cli/program.h"
+#include "tests/exporters/sample_network.h"
 
 // --plan of import, analyze and fit; and what is said where no plan fits.
 
@@ -13,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr const char* kArchitecture =
     R"({"family": "phinet", "input": [48, 48, 3], "classes": 2, "hyperparameters": {}})";
@@ -97,6 +102,82 @@ TEST_F(PlanChoice, OtherWordsAreRefused) {
   }
 }
 
+TEST_F(PlanChoice, TilesMakeColumnsTwiceWhereAFactorAllowsIt) {
+  const Family& f = family("phinet");
+  const Graph network = lower(f.build(default_hyperparameters(f), {{32, 32, 1}, 2}));
+  folder_.write("net.tflite", export_tflite(random_integers(network, 1)));
+  const auto imported = [&](const char* factor) {
+    return run_json({"import", "net.tflite", "--output", std::string(factor) + "/package", "--plan",
+                     "least-ram", "--mac-factor", factor});
+  };
+  const json once = imported("1").at("cost"), twice = imported("1.25").at("cost");
+  EXPECT_EQ(once.at("extra_macs"), 0);
+  EXPECT_EQ(once.at("mac_factor"), 1);
+  EXPECT_LT(2 * twice.at("arena_bytes").get<int>(), once.at("arena_bytes").get<int>() + 1024);
+  EXPECT_EQ(twice.at("macs").get<int>() - twice.at("extra_macs").get<int>(), once.at("macs"));
+  const double factor = twice.at("mac_factor");
+  EXPECT_DOUBLE_EQ(factor, twice.at("macs").get<double>() / once.at("macs").get<double>());
+  EXPECT_TRUE(1 < factor && factor <= 1.25) << factor;
+  EXPECT_THAT(twice.at("plan_runs").get<std::string>(), HasSubstr("in tiles"));
+  const json manifest = json::parse(read_file(folder_.path() / "1.25/package/manifest.json"));
+  for (const char* key : {"macs", "extra_macs", "mac_factor"}) EXPECT_EQ(manifest.at(key), twice.at(key));
+  std::int64_t macs = 0;
+  for (const json& step : manifest.at("steps")) macs += step.at("macs").get<std::int64_t>();
+  EXPECT_EQ(macs, twice.at("macs"));
+  const std::vector<std::string> analyze{"analyze", "1.25/package", "--target",     "nrf52840",
+                                         "--plan",  "least-ram",    "--mac-factor", "1.25"};
+  const json analyzed = run_json(analyze);
+  EXPECT_EQ(analyzed.at("extra_macs"), twice.at("extra_macs"));
+  std::int64_t layers = 0;
+  for (const json& layer : analyzed.at("layers")) layers += layer.at("macs").get<std::int64_t>();
+  EXPECT_EQ(layers, twice.at("macs"));
+  EXPECT_THAT(run(analyze).out, HasSubstr("made again by tiles (MAC factor 1."));
+  if (!missing_for_device().empty()) GTEST_SKIP() << missing_for_device();
+  EXPECT_EQ(run({"validate", "1.25/package"}).exit_code, 0);
+}
+
+TEST_F(PlanChoice, AFactorBelowOneOrWithoutAPlanForItIsRefused) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"import", "small.tflite"},
+        {"analyze", "net.json", "--target", "nrf52840"},
+        {"fit", "--target", "nrf52840", "--input", "32x32x3", "--classes", "2"}}) {
+    for (const char* factor : {"0.5", "-1", "0", "inf", "nan", "1e300"}) {
+      std::vector<std::string> with_factor = arguments;
+      with_factor.insert(with_factor.end(), {"--mac-factor", factor});
+      const Finished found = run(with_factor);
+      EXPECT_EQ(found.exit_code, 2) << arguments[0] << " " << factor;
+      EXPECT_THAT(found.err, HasSubstr("accepted: a number from 1 ")) << factor;
+    }
+    std::vector<std::string> whole = arguments;
+    whole.insert(whole.end(), {"--mac-factor", "two"});
+    EXPECT_EQ(run(whole).exit_code, 2);
+    whole.back() = "2";
+    whole.insert(whole.end(), {"--plan", "layer-by-layer"});
+    const Finished found = run(whole);
+    EXPECT_EQ(found.exit_code, 2);
+    EXPECT_THAT(found.err, HasSubstr("accepted: --plan fits, --plan least-ram"));
+  }
+}
+
+TEST_F(PlanChoice, FitFindsMembersInTiles) {
+  const auto fit = [&](std::int64_t ram_bytes, const char* factor) {
+    return run_json({"fit", "--target", "nrf52840", "--limits", "ram=" + std::to_string(ram_bytes), "--input",
+                     "24x24x1", "--classes", "2", "--family", "mobilenetv1", "--top", "1", "--mac-factor",
+                     factor});
+  };
+  // A little less than the family's smallest member needs.
+  const std::int64_t limit =
+      fit(2048, "1").at("families")[0].at("nearest_miss").at("ram_bytes").get<std::int64_t>() - 64;
+  EXPECT_FALSE(fit(limit, "1").at("fits").get<bool>());
+  const json twice = fit(limit, "1.5");
+  EXPECT_EQ(twice.at("mac_factor"), 1.5);
+  ASSERT_TRUE(twice.at("fits").get<bool>());
+  const json& found = twice.at("families")[0].at("fitting")[0];
+  EXPECT_LE(found.at("ram_bytes"), limit);
+  EXPECT_GT(found.at("extra_macs"), 0);
+  EXPECT_LE(found.at("mac_factor"), 1.5);
+}
+
 TEST_F(PlanChoice, WhatIsTooLargeForAnyPlanIsToldTheWaysOut) {
   const std::vector<std::string> analyze{"analyze", "wide.json", "--target", "microbit"};
   const Finished f = run(analyze);
@@ -122,15 +203,28 @@ TEST_F(PlanChoice, WhatIsTooLargeForAnyPlanIsToldTheWaysOut) {
   }
 }
 
+// Two foreign models: one whose input row by row saves RAM, one where that needs more.
 TEST_F(PlanChoice, AForeignModelIsToldALargerTarget) {
+  const Family& f = family("mobilenetv2");
+  const Graph network = lower(f.build(default_hyperparameters(f), {{48, 48, 3}, 2}));
+  folder_.write("wide.tflite", export_tflite(random_integers(network, 1)));
   folder_.write("tiny.json", R"({"name": "tiny", "board": "none", "core": "cortex-m4", "features": [],
       "clock_hz": 1000000, "flash_bytes": 65536, "ram_bytes": 1000, "active_power": null,
       "sleep_power": null, "source": "made up"})");
-  const Finished f = run({"import", "small.tflite", "--target", "tiny.json"});
-  EXPECT_EQ(f.exit_code, 10) << f.err;
-  EXPECT_THAT(f.err, HasSubstr("bytes are missing"));
-  EXPECT_THAT(f.err, HasSubstr("input delivered row by row"));
-  EXPECT_THAT(f.err, HasSubstr("  target "));
+  for (const char* model : {"wide.tflite", "small.tflite"}) {
+    const Finished found = run({"import", model, "--target", "tiny.json"});
+    EXPECT_EQ(found.exit_code, 10) << found.err;
+    EXPECT_THAT(found.err, HasSubstr("bytes are missing"));
+    EXPECT_THAT(found.err, HasSubstr("  target "));
+    const bool saves = std::string_view(model) == "wide.tflite";
+    const auto by_rows = HasSubstr("input delivered row by row");
+    if (saves)
+      EXPECT_THAT(found.err, by_rows);
+    else
+      EXPECT_THAT(found.err, Not(by_rows));
+    // It is offered where it can be had.
+    EXPECT_EQ(run({"import", model, "--input", "rows", "--target", "nrf52840"}).exit_code, saves ? 0 : 10);
+  }
 }
 
 TEST_F(PlanChoice, FitNamesTheWaysOutOfTheNearestMiss) {

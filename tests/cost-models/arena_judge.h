@@ -2,10 +2,15 @@
 // The slow judge of plans: an arena in which every byte knows who wrote it.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "blocks/foundation/error.h"
+#include "blocks/foundation/random.h"
 #include "cost-models/group_tiles.h"
 #include "cost-models/plan.h"
 #include "cost-models/row_schedule.h"
@@ -140,5 +145,28 @@ class ArenaJudge {
   std::optional<GroupTiles> tiles_;
   std::int32_t tile_ = 0;
 };
+
+inline bool refused(const MemoryPlan& plan, const Graph& graph) {
+  try {
+    verify(plan, graph);
+    return false;
+  } catch (const Error&) {
+    return true;
+  }
+}
+
+// Moves a tensor of the plan by up to three words: verify() refuses what the judge refuses. True where the
+// judge did.
+inline bool moved_placement_is_wrong(Random& random, MemoryPlan plan, const Graph& graph) {
+  Placement& p = plan.placements[random.below(plan.placements.size())];
+  p.offset += kTensorAlignment * random.between(-3, 3);
+  if (p.offset < 0 || p.offset + p.bytes > plan.arena_bytes) {
+    EXPECT_TRUE(refused(plan, graph));
+    return false;
+  }
+  if (!ArenaJudge(plan, graph).first_wrong_reader()) return false;
+  EXPECT_TRUE(refused(plan, graph)) << to_json(graph).dump() << to_json(plan).dump();
+  return true;
+}
 
 }  // namespace mcufit::testing

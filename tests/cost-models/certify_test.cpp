@@ -86,6 +86,7 @@ Budget draw_budget(const std::vector<Member>& all, Random& random) {
                 .macs = {},
                 .params = {}};
   budget.plan = static_cast<PlanChoice>(random.below(plan_choice_names().size()));
+  if (random.below(6) == 0) budget.mac_factor = 1.0 + random.unit();
   if (random.below(2) == 0) budget.macs = std::max<std::int64_t>(1, one().footprint.macs / part);
   if (random.below(2) == 0) budget.params = one().footprint.params;
   if (random.below(3) == 0) budget.latency_us = *one().cost.speed->latency_us;
@@ -199,6 +200,7 @@ TEST_P(Certify, BoundsAreBelowExactPrices) {
   Budget budget{.flash_bytes = 1 << 20, .ram_bytes = 1 << 18, .macs = 10'000'000, .params = 100'000};
   for (std::size_t kind = 0; kind < 6; ++kind) {
     budget.plan = static_cast<PlanChoice>(random.below(plan_choice_names().size()));
+    budget.mac_factor = random.below(2) == 0 ? 1.0 : 1.5;
     if (kind >= 3) budget.ram_bytes = 1 << random.between(10, 14);  // that few hold layer by layer
     const BoundedLattice bounded(draw_lattice(*GetParam(), inputs_of(*GetParam(), kind % 3), 20'000, random),
                                  budget, code_sizes());
@@ -222,10 +224,12 @@ TEST_P(Certify, BoundsAreBelowExactPrices) {
       }
       ASSERT_LE(input_ram_lower_bound(member.architecture.task.input, overhead), ram) << member.architecture;
       const Graph lowered = lower(member.architecture.build());
-      const std::int64_t least = row_ram_lower_bound(lowered, overhead);
-      ASSERT_LE(least, ram) << member.architecture;
-      ASSERT_TRUE(rows_may_fit(lowered, overhead, least)) << member.architecture;
-      ASSERT_FALSE(rows_may_fit(lowered, overhead, least - 1)) << member.architecture;
+      Budget exact = budget;
+      exact.ram_bytes = row_ram_lower_bound(lowered, overhead, budget);
+      ASSERT_LE(exact.ram_bytes, ram) << member.architecture;
+      ASSERT_TRUE(rows_may_fit(lowered, overhead, exact)) << member.architecture;
+      --exact.ram_bytes;
+      ASSERT_FALSE(rows_may_fit(lowered, overhead, exact)) << member.architecture;
       for (const Fit& fit : bounds) ASSERT_LE(fit.use, member.fit.use) << member.architecture;
     }
   }
@@ -237,6 +241,8 @@ void expect_same_rows(const RowGraph& smaller, const RowGraph& larger) {
   ASSERT_EQ(smaller.size(), larger.size());
   for (NodeId id = 0; id < smaller.size(); ++id) {
     ASSERT_EQ(smaller.height(id), larger.height(id)) << "node " << id;
+    ASSERT_EQ(smaller.width(id), larger.width(id)) << "node " << id;
+    ASSERT_EQ(smaller.makes_columns(id), larger.makes_columns(id)) << "node " << id;
     ASSERT_LE(smaller.row_bytes(id), larger.row_bytes(id)) << "node " << id;
     ASSERT_EQ(smaller.reshapes(id), larger.reshapes(id)) << "node " << id;
     ASSERT_EQ(smaller.inputs(id).size(), larger.inputs(id).size()) << "node " << id;

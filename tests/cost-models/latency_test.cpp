@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "blocks/builder.h"
+#include "blocks/family.h"
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/json_reader.h"
 #include "blocks/foundation/random.h"
@@ -96,6 +97,59 @@ TEST(LatencyLaw, SumsItsTermsAndSurvivesJson) {
   LatencyLaw less = law;
   less.classes.erase("average_pool2d");
   EXPECT_THAT([&] { predict(less, g); }, ThrowsMessage<Error>(HasSubstr("average_pool2d was not measured")));
+}
+
+// 6 columns in two tiles: the convolution behind the pointwise layer reads one column beside each cut.
+TEST(LatencyTerms, OfTilesCountWhatIsMadeTwice) {
+  GraphBuilder b("tiles", {4, 6, 2});
+  const NodeId wide = b.pointwise("wide", b.input(), 5);
+  b.conv2d("conv", wide, 3, square_window(3, 1, 1));
+  const Graph g = lower(b.finish());
+  MemoryPlan rows = plan(g);
+  rows.steps = {{{0}, false}, {{1, 2}, true}};
+  MemoryPlan tiles = rows;
+  tiles.steps[1].tile_cuts = {3};
+  // Row by row there are more calls; all else is that of whole tensors.
+  Terms wide_rows = terms_of(g, 1), conv_rows = terms_of(g, 2);
+  for (Terms* terms : {&wide_rows, &conv_rows}) (*terms)[0] *= 4;
+  EXPECT_EQ(terms_of(g, rows), (std::vector<Terms>{terms_of(g, 0), wide_rows, conv_rows}));
+  // The pointwise layer makes 4 of 6 columns in each tile, the convolution 3.
+  const Terms twice = wide_rows;
+  Terms wide_tiles, conv_tiles = conv_rows;
+  for (std::size_t i = 0; i < twice.size(); ++i) wide_tiles[i] = twice[i] * 8 / 6;
+  wide_tiles[0] = 2 * 4;
+  wide_tiles[5] = 2 * 2 * 5;
+  wide_tiles[7] = 2 * 4;
+  conv_tiles[0] = 2 * 4;
+  conv_tiles[4] = 8 * 4 * 5;  // inputs, two columns of them in both tiles
+  conv_tiles[5] = 2 * 3 * 3 * 5 * 3;
+  conv_tiles[7] = 2 * 4;
+  const std::vector<Terms> terms = terms_of(g, tiles);
+  EXPECT_EQ(terms[1], wide_tiles);
+  EXPECT_EQ(terms[2], conv_tiles);
+}
+
+// Each plan of a front takes longer than those with fewer calls and MACs.
+TEST(LatencyLaw, PredictsATiledPlanSlower) {
+  const Family& f = family("phinet");
+  const Graph g = lower(f.build(default_hyperparameters(f), {{32, 32, 1}, 2}));
+  const auto law = load_latency_law(load_target("nrf52840"));
+  const CodeSizesForTarget code = load_code_sizes(load_target("nrf52840"));
+  const auto front = plan_front(g, {.most_mac_factor = 2});
+  ASSERT_GT(front.front().macs, front.back().macs);
+  int compared = 0;
+  for (const FrontPoint& slow : front) {
+    const Cost cost = price(g, code, slow.plan, &*law);
+    EXPECT_EQ(cost.macs, slow.macs);
+    EXPECT_EQ(cost.extra_macs, slow.macs - front.back().macs);
+    for (const FrontPoint& fast : front) {
+      if (slow.macs <= fast.macs || slow.calls <= fast.calls) continue;
+      EXPECT_GT(*cost.speed->instructions, *price(g, code, fast.plan, &*law).speed->instructions);
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 5);
+  EXPECT_EQ(predict(law->law, g, plan(g)), predict(law->law, g));
 }
 
 TEST(LatencyLaw, GivesCyclesTimeAndEnergyWhereTheyAreKnown) {

@@ -78,6 +78,61 @@ TEST(PricePlan, AQuickPlanKeepsToALimitThatItsSmallestMeets) {
   }
 }
 
+TEST(PricePlan, AFactorIsKeptAndNeverNeedsMoreRam) {
+  MCUFIT_TRACE_SEED();
+  Random random(testing::seed());
+  for (int i = 0; i < 10; ++i) {
+    const Graph lowered = draw_network(random);
+    const std::int64_t whole = price(lowered, code_sizes()).ram.total();
+    for (const PlanChoice plan : {PlanChoice::fits, PlanChoice::least_ram}) {
+      const Budget once = budget_of(plan, whole * random.between(10, 80) / 100);
+      Budget budget = once;
+      budget.mac_factor = 1.0 + random.unit();
+      const Cost plain = price_package(lowered, code_sizes(), once);
+      const Cost package = price_package(lowered, code_sizes(), budget);
+      EXPECT_EQ(plain.extra_macs, 0);
+      EXPECT_EQ(package.macs - package.extra_macs, plain.macs);
+      EXPECT_LE(package.mac_factor(), budget.mac_factor);
+      EXPECT_LE(package.ram.total(), plain.ram.total());
+      const Cost candidate = price_candidate(lowered, code_sizes(), budget);
+      EXPECT_LE(package.ram.total(), candidate.extra_macs > 0 ? budget.ram_bytes : candidate.ram.total());
+      EXPECT_LE(candidate.mac_factor(), budget.mac_factor);
+      const auto fed = price_package_fed_by_rows(lowered, code_sizes(), once);
+      const auto fed_tiles = price_package_fed_by_rows(lowered, code_sizes(), budget);
+      ASSERT_TRUE(fed_tiles || !fed);
+      if (fed) {
+        EXPECT_LE(fed_tiles->ram.total(), fed->ram.total());
+      }
+      budget.macs = plain.macs;
+      EXPECT_LE(price_package(lowered, code_sizes(), budget).macs, plain.macs);
+    }
+  }
+}
+
+TEST(PricePlan, MacsAreMadeAgainWhereNothingElseFits) {
+  const Family& f = family("phinet");
+  const Graph lowered = lower(f.build(default_hyperparameters(f), {{32, 32, 1}, 2}));
+  const std::int64_t least =
+      price_package(lowered, code_sizes(), budget_of(PlanChoice::least_ram, 1 << 18)).ram.total();
+  const auto priced = [&](PlanChoice plan, std::int64_t ram_bytes) {
+    Budget budget = budget_of(plan, ram_bytes);
+    budget.mac_factor = 2;
+    if (plan == PlanChoice::fits) {
+      EXPECT_LE(price_candidate(lowered, code_sizes(), budget).ram.total(), ram_bytes);
+    }
+    return price_package(lowered, code_sizes(), budget);
+  };
+  EXPECT_EQ(priced(PlanChoice::fits, least).extra_macs, 0);
+  const Cost tiled = priced(PlanChoice::fits, least - 1000),
+             smallest = priced(PlanChoice::least_ram, 1 << 18);
+  EXPECT_GT(tiled.extra_macs, 0);
+  EXPECT_LE(tiled.ram.total(), least - 1000);
+  // Of those that fit the fewest MACs, and not the least RAM.
+  EXPECT_LT(tiled.macs, smallest.macs);
+  EXPECT_GT(tiled.ram.total(), smallest.ram.total());
+  EXPECT_EQ(tiled.ram.total(), priced(PlanChoice::fits, tiled.ram.total()).ram.total());
+}
+
 TEST(PricePlan, ChoicesHaveNames) {
   for (const std::string& name : plan_choice_names()) EXPECT_EQ(to_string(*find_plan_choice(name)), name);
   EXPECT_FALSE(find_plan_choice("quick").has_value());

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "blocks/foundation/error.h"
 #include "cost-models/count.h"
 #include "cost-models/plan.h"
 #include "cost-models/plan_groups.h"
@@ -19,6 +18,7 @@ namespace {
 
 using testing::ArenaJudge;
 using testing::ColumnNet;
+using testing::refused;
 
 // Any cuts of the node order with groups in tiles among them, as many as there may be.
 Grouping random_tiled_grouping(Random& random, const RowGraph& graph) {
@@ -39,15 +39,6 @@ Grouping random_tiled_grouping(Random& random, const RowGraph& graph) {
 bool in_tiles(const Step& step) { return !step.tile_cuts.empty(); }
 
 bool has_tiles(const MemoryPlan& plan) { return std::any_of(plan.steps.begin(), plan.steps.end(), in_tiles); }
-
-bool refused(const MemoryPlan& plan, const Graph& graph) {
-  try {
-    verify(plan, graph);
-    return false;
-  } catch (const Error&) {
-    return true;
-  }
-}
 
 TEST(TiledPlan, AnyTilingHoldsAndNeedsItsBound) {
   MCUFIT_TRACE_SEED();
@@ -74,17 +65,9 @@ TEST(TiledPlan, VerifyRefusesWhatTheJudgeRefuses) {
   for (int i = 0; i < 600; ++i) {
     const Graph graph = ColumnNet(random).build();
     const RowGraph rows(graph);
-    MemoryPlan plan = place_groups(rows, random_tiled_grouping(random, rows), 5, 0);
+    const MemoryPlan plan = place_groups(rows, random_tiled_grouping(random, rows), 5, 0);
     if (!has_tiles(plan)) continue;
-    Placement& p = plan.placements[random.below(plan.placements.size())];
-    p.offset += 4 * random.between(-3, 3);
-    const std::int64_t end = p.offset + p.bytes;
-    if (p.offset < 0 || end > plan.arena_bytes) {
-      EXPECT_TRUE(refused(plan, graph));
-    } else if (ArenaJudge(plan, graph).first_wrong_reader()) {
-      ++damaged;
-      EXPECT_TRUE(refused(plan, graph)) << to_json(graph).dump() << to_json(plan).dump();
-    }
+    damaged += testing::moved_placement_is_wrong(random, plan, graph) ? 1 : 0;
   }
   EXPECT_GT(damaged, 10);
 }

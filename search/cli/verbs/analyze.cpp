@@ -14,7 +14,6 @@
 #include "blocks/lower.h"
 #include "cost-models/count.h"
 #include "cost-models/layout.h"
-#include "cost-models/price_plan.h"
 #include "search/cli/network_source.h"
 #include "search/cli/plan_choice.h"
 #include "search/cli/report.h"
@@ -69,12 +68,19 @@ Law find_law(const Target& target, const Graph& graph) {
   return law;
 }
 
-std::optional<double> count_of(const Law& law, const Graph& graph, NodeId id) {
-  const auto name = operator_class(graph.node(id));
+std::optional<double> count_of(const Law& law, const Node& node, const Terms& terms) {
+  const auto name = operator_class(node);
   if (!law.of_target || !name) return std::nullopt;
-  const Terms terms = terms_of(graph, id);
   const Terms& coefficients = law.of_target->law.classes.at(*name).coefficients;
   return std::inner_product(terms.begin(), terms.end(), coefficients.begin(), 0.0);
+}
+
+// Of each node, what all of its tiles make.
+std::vector<std::int64_t> macs_of(const Graph& graph, const MemoryPlan& plan) {
+  std::vector<std::int64_t> macs(graph.nodes.size());
+  for (const KernelCall& call : kernel_calls(graph, plan))
+    macs[static_cast<std::size_t>(call.node)] += call.macs;
+  return macs;
 }
 
 // Most bytes live at one step, the input apart: for a sender that keeps it elsewhere.
@@ -91,13 +97,16 @@ std::int64_t arena_without_input(const Graph& graph, const MemoryPlan& plan) {
 }
 
 std::vector<Layer> layers_of(const Graph& graph, const MemoryPlan& plan, const Law& law) {
+  const std::vector<std::int64_t> macs = macs_of(graph, plan);
+  const std::vector<Terms> terms = terms_of(graph, plan);
   std::vector<Layer> layers;
   for (NodeId id = 0; id < graph.size(); ++id) {
+    const auto at = static_cast<std::size_t>(id);
     const NodeLayout l = node_layout(graph, plan, id);
-    layers.push_back({graph.node(id), id, count_macs(graph, id), count_params(graph, id),
+    layers.push_back({graph.node(id), id, macs[at], count_params(graph, id),
                       live_bytes(plan, graph, plan.placement(id).first_step),
                       l.filter_bytes + l.bias_bytes + l.table_bytes + l.step_bytes,
-                      count_of(law, graph, id)});
+                      count_of(law, graph.node(id), terms[at])});
   }
   return layers;
 }
@@ -130,6 +139,9 @@ std::string totals(const Graph& graph, const Cost& cost, const Law& law) {
   std::string text = fmt::format("{}; the arena is {} bytes above its lower bound {}\n",
                                  streams_input(cost.plan) ? streamed : input,
                                  with_separators(cost.plan.arena_bytes - bound), with_separators(bound));
+  if (cost.extra_macs != 0)
+    text += fmt::format("MACs: {}, {} of them made again by tiles (MAC factor {:.3f})\n",
+                        with_separators(cost.macs), with_separators(cost.extra_macs), cost.mac_factor());
   if (!cost.speed) return text + fmt::format("time and energy: {}\n", law.missing);
   const auto add = [&](const char* what, const std::optional<double>& value) {
     if (value) text += fmt::format("{}: {} (estimated)\n", what, with_separators(std::llround(*value)));
@@ -210,7 +222,7 @@ class AnalyzeVerb : public Verb {
         "seconds from one inference to the next, asleep in between: battery life")(
         "battery", po::value<double>()->default_value(220), "its capacity in mAh")(
         "volts", po::value<double>()->default_value(3), "its voltage");
-    add_plan_option(options);
+    add_plan_options(options);
     add_input_option(options);
   }
 
@@ -222,13 +234,12 @@ class AnalyzeVerb : public Verb {
                               usage()));
     const Target target = load_target(options["target"].as<std::string>());
     Budget budget = derive(target, {});
-    budget.plan = plan_choice(options);
+    read_plan_options(options, budget);
     const Network network = load_network(arguments[0]);
     const Graph& graph = network.graph;
     const Law law = find_law(target, graph);
     const CodeSizesForTarget code = load_code_sizes(target);
-    const Cost cost = takes_input_by_rows(options) ? price_package_fed_by_rows(graph, code, budget, law.get())
-                                                   : price_package(graph, code, budget, law.get());
+    const Cost cost = price_package(options, graph, code, budget, law.get());
     const auto shortage =
         report_shortage(graph, cost, budget, code, network.architecture ? &*network.architecture : nullptr);
     const auto layers = layers_of(graph, cost.plan, law);

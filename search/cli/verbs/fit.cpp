@@ -7,7 +7,6 @@
 #include "blocks/foundation/text.h"
 #include "blocks/lower.h"
 #include "cost-models/certify.h"
-#include "cost-models/price_plan.h"
 #include "search/cli/equations_report.h"
 #include "search/cli/fit_report.h"
 #include "search/cli/plan_choice.h"
@@ -70,7 +69,7 @@ Place find_place(const po::variables_map& options) {
     place.title = fmt::format("limits, with the code of a {}", place.code.sizes.core);
   }
   place.title += ": " + to_string(place.budget);
-  if (place.code.estimated) place.title += "; code sizes estimated from cortex-m4";
+  if (place.code.estimated) place.title += "; code sizes estimated from " + place.code.sizes.core;
   return place;
 }
 
@@ -78,9 +77,7 @@ Place find_place(const po::variables_map& options) {
 std::optional<ShortageReport> shortage_of_miss(const Certificate& answer, const Place& place) {
   if (!answer.best.empty()) return std::nullopt;
   const Architecture& miss = answer.nearest_miss->architecture;
-  const Graph lowered = lower(miss.build());
-  return report_shortage(lowered, price_package(lowered, place.code, place.budget), place.budget, place.code,
-                         &miss);
+  return report_shortage(lower(miss.build()), answer.nearest_miss->cost, place.budget, place.code, &miss);
 }
 
 std::int32_t positive(const po::variables_map& options, const char* name, int least, int most) {
@@ -122,12 +119,12 @@ class FitVerb : public Verb {
         "subspaces", po::value<int>()->implicit_value(1000),
         "rank resolution x width by the MACs of so many sampled networks that fit (TinyNAS's first stage)")(
         "seed", po::value<int>()->default_value(1), "of the samples");
-    add_plan_option(options);
+    add_plan_options(options);
   }
 
   ExitCode run(const po::variables_map& options, const std::vector<std::string>&) const override {
     Place place = find_place(options);
-    place.budget.plan = plan_choice(options);
+    read_plan_options(options, place.budget);
     const Shape input = parse_shape(options["input"].as<std::string>());
     const std::vector<Shape> inputs = options.count("resolutions") > 0
                                           ? parse_resolutions(options["resolutions"].as<std::string>(), input)
@@ -138,6 +135,7 @@ class FitVerb : public Verb {
     nlohmann::json document = {{"target", place.target},
                                {"budget", to_json(place.budget)},
                                {"plan", to_string(place.budget.plan)},
+                               {"mac_factor", place.budget.mac_factor},
                                {"families", nlohmann::json::array()}};
     std::string text = place.title + "\n";
     bool fits = false;

@@ -12,7 +12,6 @@
 #include "blocks/foundation/random.h"
 #include "blocks/foundation/text.h"
 #include "cost-models/layout.h"
-#include "cost-models/price_plan.h"
 #include "exporters/c_emitter.h"
 #include "exporters/fast_interpreter.h"
 #include "exporters/test_vectors.h"
@@ -92,7 +91,7 @@ struct Imported {
                        streams_input(cost.plan) ? ", row by row" : "",
                        tensor_text(g.output_shape(), graph.nodes.back().output), remarks,
                        rewrite_table(rewrites) + "\n" + ledger_table(cost.flash, cost.ram, nullptr)) +
-           fmt::format("runs     {}\n", describe(cost.plan)) +
+           fmt::format("runs     {}\n", describe(cost)) +
            fmt::format(
                "\npackage  {}\nvectors  {} ({} random inputs, seed {})\nnext     mcufit validate {}\n",
                package.string(), vectors.string(), vector_count, seed, package.string());
@@ -136,7 +135,7 @@ class ImportVerb : public Verb {
         "vectors", po::value<int>()->default_value(16), "random inputs with the interpreter's outputs")(
         "seed", po::value<std::uint64_t>()->default_value(1), "of the random inputs")(
         "no-rewrite", po::value<std::string>()->default_value("none"), rewrite_help().c_str());
-    add_plan_option(options);
+    add_plan_options(options);
     add_input_option(options);
   }
 
@@ -167,11 +166,10 @@ class ImportVerb : public Verb {
     imported.rewrites = rewrite(model.graph, skip_rewrites(options["no-rewrite"].as<std::string>()));
     imported.graph = imported.rewrites.graph;
     Budget budget = derive(target, {});
-    budget.plan = plan_choice(options);
+    read_plan_options(options, budget);
     const Graph& lowered = imported.graph.graph;
     const CodeSizesForTarget code = load_code_sizes(target);
-    imported.cost = takes_input_by_rows(options) ? price_package_fed_by_rows(lowered, code, budget)
-                                                 : price_package(lowered, code, budget);
+    imported.cost = price_package(options, lowered, code, budget);
     check_fit(arguments[0], lowered, imported.cost, target, budget);
     imported.package = folder(options, fs::path(imported.name) / "package");
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
