@@ -66,7 +66,7 @@ TEST_F(Fit, NamesTheCoreWhoseCodeSizesStandIn) {
     return fit({"--target", target, "--input", "32x32x3", "--classes", "2", "--family", "ds_cnn"}).out;
   };
   EXPECT_THAT(heading("esp32"), HasSubstr("; code sizes estimated from rv32\n"));
-  EXPECT_THAT(heading("uno"), HasSubstr("; code sizes estimated from cortex-m4\n"));
+  EXPECT_THAT(heading("uno"), HasSubstr("; code sizes estimated from cortex-m3\n"));
   EXPECT_THAT(heading("nrf52840"), Not(HasSubstr("estimated from")));
 }
 

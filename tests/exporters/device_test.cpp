@@ -75,15 +75,18 @@ class DeviceRun : public ::testing::Test {
     write_file(package() / "manifest.json", manifest.dump());
   }
 
-  // Gives every weight of a node's first row of numbers the same wrong value.
+  // Gives a node's first weight a wrong value, in either order that the file holds the filter in.
   void corrupt_weights(NodeId node) {
     edit("sample_weights.c", [&](std::string& text) {
-      const std::size_t array = text.find(fmt::format("sample_n{}_filter[", node));
+      const std::string name = fmt::format("sample_n{}_filter[", node);
+      std::size_t array = text.find(name);
       ASSERT_NE(array, std::string::npos);
-      const std::size_t number = text.find_first_of("-0123456789", text.find('{', array));
-      const std::size_t comma = text.find_first_of(",\n", number);
-      const bool positive = text[number] != '-';
-      text.replace(number, comma - number, positive ? "-127" : "127");
+      for (; array != std::string::npos; array = text.find(name, array + 1)) {
+        const std::size_t number = text.find_first_of("-0123456789", text.find('{', array));
+        const std::size_t comma = text.find_first_of(",\n", number);
+        const bool positive = text[number] != '-';
+        text.replace(number, comma - number, positive ? "-127" : "127");
+      }
     });
   }
 
