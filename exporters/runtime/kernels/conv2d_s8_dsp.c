@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Up to four output pixels at a time, whatever their rows: their patches of the input are widened to int16
+/* Up to three output pixels at a time, whatever their rows: their patches of the input are widened to int16
    once, so that each word of a filter is loaded and widened once for all of them. Filters too long for that
    go in portions, and the sums of some output channels wait for the next portion, so that the stack holds no
    more than these. Filters that the exporter interleaved bring two output channels at a time, as
@@ -10,10 +10,9 @@
 typedef char mcufit_conv2d_s8_step_bytes
     [sizeof(void *) != 4 || sizeof(mcufit_conv2d_s8_step) == MCUFIT_CONV2D_S8_STEP_BYTES ? 1 : -1];
 
-#define LANES 4
-/* The most taps of a filter that is no portion; taps of a portion, and channels whose sums wait. */
+#define LANES 3
+/* Taps of a portion, and channels whose sums wait. */
 #define DEPTH 144
-#define PORTION 96
 #define CHANNELS 32
 #define KEPT_WORDS (CHANNELS * LANES)
 
@@ -32,11 +31,11 @@ typedef struct {
   int32_t runs;                  /* of a row */
   int32_t last_row, last_column; /* of a first tap whose patch is inside */
   int short_form;                /* of requantization, and no clamp but to int8 */
-  int lanes;                     /* 4 or 2 */
-  int32_t depth, block;          /* taps and channels that are computed at once */
+  int lanes;                     /* 3 or 2 */
+  int32_t block;                 /* channels that are computed at once */
   pixel pixels[LANES];
-  mcufit_s16x2 *taps;                                   /* of each four: (0, 2) of each lane, then (1, 3) */
-  mcufit_s16x2 words[KEPT_WORDS + PORTION / 2 * LANES]; /* the kept sums, then the taps; or taps alone */
+  mcufit_s16x2 *taps;                                 /* of each four: (0, 2) of each lane, then (1, 3) */
+  mcufit_s16x2 words[KEPT_WORDS + DEPTH / 2 * LANES]; /* the kept sums, then the taps */
   int8_t bytes[DEPTH + 4]; /* taps of one pixel, where runs or what is clipped of them come not by fours */
 } tile;
 
@@ -48,8 +47,8 @@ static MCUFIT_NOINLINE mcufit_s16x2 *widen(const int8_t *from, int32_t n, mcufit
   "ldr %[word], [%[from]], #4\n\t"      \
   "sxtb16 %[even], %[word]\n\t"         \
   "sxtb16 %[word], %[word], ror #8\n\t" \
-  "str %[even], [%[to]], #16\n\t"       \
-  "str %[word], [%[to]], #16\n\t"
+  "str %[even], [%[to]], #12\n\t"       \
+  "str %[word], [%[to]], #12\n\t"
   __asm__ volatile(
       "subs %[n], %[n], #16\n\t"
       "blt 2f\n"
@@ -212,28 +211,24 @@ static MCUFIT_NOINLINE void gather_rows(tile *t, int lane) {
 /* Widens n taps, a multiple of 4, for all lanes, whose bytes lie `apart`. */
 static inline mcufit_s16x2 *widen_lanes(const int8_t *from, int32_t apart, int32_t n, mcufit_s16x2 *to) {
 #if defined(MCUFIT_ISA_DSP)
-  const int8_t *fourth = from + 3 * apart;
   __asm__ volatile(
       "1:\n\t"
       "ldr r5, [%[x], %[s]]\n\t"
       "ldr r6, [%[x], %[s], lsl #1]\n\t"
-      "ldr r8, [%[t]], #4\n\t"
       "ldr r4, [%[x]], #4\n\t"
-      "sxtb16 r9, r4\n\t"
-      "sxtb16 r10, r5\n\t"
-      "sxtb16 r11, r6\n\t"
-      "sxtb16 r12, r8\n\t"
-      "stmia %[to]!, {r9, r10, r11, r12}\n\t"
+      "sxtb16 r9, r5\n\t"
+      "sxtb16 r10, r6\n\t"
+      "sxtb16 r8, r4\n\t"
+      "stmia %[to]!, {r8, r9, r10}\n\t"
       "sxtb16 r4, r4, ror #8\n\t"
       "sxtb16 r5, r5, ror #8\n\t"
       "sxtb16 r6, r6, ror #8\n\t"
-      "sxtb16 r8, r8, ror #8\n\t"
       "subs %[n], %[n], #4\n\t"
-      "stmia %[to]!, {r4, r5, r6, r8}\n\t"
+      "stmia %[to]!, {r4, r5, r6}\n\t"
       "bgt 1b"
-      : [x] "+r"(from), [t] "+r"(fourth), [to] "+r"(to), [n] "+r"(n)
+      : [x] "+r"(from), [to] "+r"(to), [n] "+r"(n)
       : [s] "r"(apart)
-      : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
+      : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
 #else
   int lane;
   for (lane = 0; lane < LANES; ++lane) widen(from + lane * apart, n, to + lane);
@@ -255,7 +250,7 @@ static int in_line(const tile *t) {
   if (last->output == last[-1].output || !inside_columns(t, p) || !inside_columns(t, last)) return 0;
   if (p->row != last->row) {
     if (t->filter_bytes != t->step->window.input_channels || p->row < 0 || last->row > t->last_row ||
-        !inside_columns(t, p + 1) || !inside_columns(t, p + 2))
+        !inside_columns(t, p + 1))
       return 0;
     from_first += mcufit_row(view, last->row) - mcufit_row(view, p->row);
   }
@@ -346,14 +341,19 @@ typedef struct {
   int32_t left_out; /* bytes of the loop's code that the first round passes over, so that whole ones follow */
 } computation;
 
-/* Taps by fours in a round of the loops for pairs of channels, those of two lanes, and single channels; bytes
-   of the instructions of four taps. */
-#define PAIR_ROUND 6
-#define PAIR_BYTES 96
+/* Taps by fours in a round of the loops for pairs of channels, of three lanes and of two, and for single
+   channels; bytes of the instructions of four taps. */
+#define PAIR_ROUND 8
+#define PAIR_BYTES 68
 #define TWO_LANES_ROUND 2
-#define TWO_LANES_BYTES 56
-#define CHANNEL_ROUND 4
-#define CHANNEL_BYTES 52
+#define TWO_LANES_BYTES 52
+#define CHANNEL_ROUND 3
+#define CHANNEL_BYTES 44
+
+/* Bytes that the first round of a loop leaves out, so that whole ones follow. */
+static int32_t left_out(int32_t words, int32_t round, int32_t bytes) {
+  return (round - 1 - (words + round - 1) % round) * bytes;
+}
 
 #if defined(MCUFIT_ISA_DSP)
 #define MCUFIT_ADD(sum, w, x) "smlad " sum ", " w ", " x ", " sum "\n\t"
@@ -379,14 +379,18 @@ typedef struct {
   "asr " sum ", " sum       \
   ", lr\n\t"                \
   "ssat " sum ", #8, " sum "\n\t"
-#define MCUFIT_RESCALE_LANES(a, b, c, d) \
-  MCUFIT_SCALE MCUFIT_RESCALE(a) MCUFIT_RESCALE(b) MCUFIT_RESCALE(c) MCUFIT_RESCALE(d)
-/* Bytes or half words of r4, r5, r6, r8 to channel `pair` of the lanes; those of lanes that there are not
-   come first and are written over. */
-#define MCUFIT_STORE(store)                                            \
-  "ldrd %[e], lr, %[output2]\n\t" store " r8, [lr, %[pair]]\n\t" store \
-  " r6, [%[e], %[pair]]\n\t"                                           \
+#define MCUFIT_RESCALE_LANES(a, b, c) MCUFIT_SCALE MCUFIT_RESCALE(a) MCUFIT_RESCALE(b) MCUFIT_RESCALE(c)
+/* Bytes or half words of r4, r5, r6 to channel `pair` of the lanes; that of a lane that there is not comes
+   first and is written over. */
+#define MCUFIT_STORE(store)      \
+  "ldr lr, %[output2]\n\t" store \
+  " r6, [lr, %[pair]]\n\t"       \
   "ldrd %[e], lr, %[output0]\n\t" store " r5, [lr, %[pair]]\n\t" store " r4, [%[e], %[pair]]\n\t"
+/* Where sums of channel `pair` are kept. */
+#define MCUFIT_KEPT                        \
+  "ldr %[word], %[kept]\n\t"               \
+  "add %[e], %[pair], %[pair], lsl #1\n\t" \
+  "add %[word], %[word], %[e], lsl #2\n\t"
 #define MCUFIT_COMPUTATION_OPERANDS                                                \
   [w] "+r"(w), [x] "=&r"(x), [word] "=&r"(word), [pair] "=&r"(pair), [e] "=&r"(e), \
       [channel] "+m"(next->channel),                                               \
@@ -399,7 +403,7 @@ typedef struct {
         [kept] "m"(next->kept),                                                    \
         [lanes] "m"(next->lanes),                                                  \
         [output0] "m"(*(int8_t * (*)[2]) & next->outputs[0]),                      \
-        [output2] "m"(*(int8_t * (*)[2]) & next->outputs[2]),                      \
+        [output2] "m"(next->outputs[2]),                                           \
         [left_out] "m"(next->left_out),                                            \
         "m"(next->bias),                                                           \
         "m"(next->shift),                                                          \
@@ -429,19 +433,20 @@ static inline void compute_pairs(computation *next, const int8_t *w) {
 #if defined(MCUFIT_ISA_DSP)
   const mcufit_s16x2 *x;
   int32_t word, pair, e;
-/* Sums of the first channel in r4, r5, r6, r8, of both in r9 to r12. */
-#define MCUFIT_TWO_LANES(first0, first1, both0, both1) \
-  MCUFIT_ADD(both0, "%[word]", "%[e]")                 \
-  MCUFIT_ADD(both1, "%[word]", "lr") MCUFIT_ADD(first0, "%[pair]", "%[e]") MCUFIT_ADD(first1, "%[pair]", "lr")
-#define MCUFIT_WORD(step)         \
-  "ldr.w %[word], [%[w]], #4\n\t" \
-  "ldrd %[e], lr, [%[x]], #" step \
-  "\n\t"                          \
-  "sxtb16 %[pair], %[word]\n\t" MCUFIT_TWO_LANES("r4", "r5", "r9", "r10")
-#define MCUFIT_WORD_OF_FOUR \
-  MCUFIT_WORD("8") "ldrd %[e], lr, [%[x]], #8\n\t" MCUFIT_TWO_LANES("r6", "r8", "r11", "r12")
-#define MCUFIT_FOUR MCUFIT_WORD_OF_FOUR MCUFIT_WORD_OF_FOUR
-#define MCUFIT_TWO MCUFIT_WORD("16") MCUFIT_WORD("16")
+/* Sums of the first channel in r4 to r6, of both in r8 to r10. */
+#define MCUFIT_TAPS_OF_THREE(w)                                                                        \
+  "ldmia.w %[x]!, {r11, r12, lr}\n\t"                                                                  \
+  "sxtb16 %[pair], " w "\n\t" MCUFIT_ADD("r8", w, "r11") MCUFIT_ADD("r9", w, "r12")                    \
+      MCUFIT_ADD("r10", w, "lr") MCUFIT_ADD("r4", "%[pair]", "r11") MCUFIT_ADD("r5", "%[pair]", "r12") \
+          MCUFIT_ADD("r6", "%[pair]", "lr")
+#define MCUFIT_TAPS_OF_TWO(w)                                                       \
+  "ldrd r11, r12, [%[x]], #12\n\t"                                                  \
+  "sxtb16 %[pair], " w "\n\t" MCUFIT_ADD("r8", w, "r11") MCUFIT_ADD("r9", w, "r12") \
+      MCUFIT_ADD("r4", "%[pair]", "r11") MCUFIT_ADD("r5", "%[pair]", "r12")
+#define MCUFIT_THREE \
+  "ldrd %[word], %[e], [%[w]], #8\n\t" MCUFIT_TAPS_OF_THREE("%[word]") MCUFIT_TAPS_OF_THREE("%[e]")
+#define MCUFIT_TWO \
+  "ldrd %[word], %[e], [%[w]], #8\n\t" MCUFIT_TAPS_OF_TWO("%[word]") MCUFIT_TAPS_OF_TWO("%[e]")
 #define MCUFIT_SECOND(from, first, both) \
   "sub " both ", " first                 \
   "\n\t"                                 \
@@ -450,7 +455,7 @@ static inline void compute_pairs(computation *next, const int8_t *w) {
   "ldr %[e], [%[word], #" at "]\n\t" MCUFIT_SECOND("%[e]", first, both)
   __asm__ volatile(
       "ldrd r10, r9, %[lanes]\n\t" /* and left_out */
-      "cmp r10, #4\n\t"
+      "cmp r10, #3\n\t"
       "adr.w r11, 2f\n\t"
       "it eq\n\t"
       "adreq.w r11, 4f\n\t"
@@ -461,52 +466,42 @@ static inline void compute_pairs(computation *next, const int8_t *w) {
       "cbz %[word], 3f\n\t"
       "ldr r4, [%[word], %[pair], lsl #2]\n\t"
       "mov r5, r4\n\t"
-      "mov r6, r4\n\t"
-      "mov r8, r4\n"
+      "mov r6, r4\n"
       "6:\n\t"
-      "mov r9, r4\n\t"
-      "mov r10, r5\n\t"
-      "mov r11, r6\n\t"
-      "mov r12, r8\n\t"
+      "mov r8, r4\n\t"
+      "mov r9, r5\n\t"
+      "mov r10, r6\n\t"
       "ldrd %[x], %[word], %[taps]\n\t" /* and entry */
       "mov pc, %[word]\n"
-      "3:\n\t"
-      "ldr %[word], %[kept]\n\t"
-      "add %[word], %[word], %[pair], lsl #4\n\t"
-      "ldmia.w %[word], {r4, r5, r6, r8}\n\t"
+      "3:\n\t" MCUFIT_KEPT "ldmia.w %[word], {r4, r5, r6}\n\t"
       "b 6b\n"
-      "8:\n\t"
-      "ldr %[word], %[kept]\n\t"
-      "add %[word], %[word], %[pair], lsl #4\n\t" MCUFIT_KEPT_SECOND("16", "r4", "r9")
-          MCUFIT_KEPT_SECOND("20", "r5", "r10") MCUFIT_KEPT_SECOND("24", "r6", "r11")
-              MCUFIT_KEPT_SECOND("28", "r8", "r12")
+      "8:\n\t" MCUFIT_KEPT MCUFIT_KEPT_SECOND("12", "r4", "r8") MCUFIT_KEPT_SECOND("16", "r5", "r9")
+          MCUFIT_KEPT_SECOND("20", "r6", "r10")
       "b.w 9f\n\t"
       ".balign 4\n" /* of the section too, which adr asks for */
       "2:\n\t" MCUFIT_TWO MCUFIT_TWO MCUFIT_ROUND_END
       "bne 2b\n\t"
       "b.w 7f\n\t"
       ".balign 4\n"
-      "4:\n\t" MCUFIT_FOUR MCUFIT_FOUR MCUFIT_FOUR MCUFIT_FOUR MCUFIT_FOUR MCUFIT_FOUR
-          MCUFIT_ROUND_END
+      "4:\n\t" MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE
+          MCUFIT_THREE MCUFIT_ROUND_END
       "bne.w 4b\n"
       "7:\n\t"
       "ldrd %[pair], %[word], %[channel]\n\t" /* and bias */
       "cmp %[word], #0\n\t"
       "beq.w 8b\n\t"
       "add %[word], %[word], %[pair], lsl #2\n\t"
-      "ldr %[word], [%[word], #4]\n\t" MCUFIT_SECOND("%[word]", "r4", "r9")
-          MCUFIT_SECOND("%[word]", "r5", "r10") MCUFIT_SECOND("%[word]", "r6", "r11")
-              MCUFIT_SECOND("%[word]", "r8", "r12")
+      "ldr %[word], [%[word], #4]\n\t" MCUFIT_SECOND("%[word]", "r4", "r8")
+          MCUFIT_SECOND("%[word]", "r5", "r9") MCUFIT_SECOND("%[word]", "r6", "r10")
       "9:\n\t"
       "ldr %[x], %[multiplier]\n\t"
       "cmp %[x], #0\n\t"
-      "beq.w 10f\n\t" MCUFIT_RESCALE_LANES("r4", "r5", "r6", "r8")
-      "add %[pair], #1\n\t" MCUFIT_RESCALE_LANES("r9", "r10", "r11", "r12")
+      "beq.w 10f\n\t" MCUFIT_RESCALE_LANES("r4", "r5", "r6")
+      "add %[pair], #1\n\t" MCUFIT_RESCALE_LANES("r8", "r9", "r10")
       "sub %[pair], #1\n\t"
-      "bfi r4, r9, #8, #8\n\t"
-      "bfi r5, r10, #8, #8\n\t"
-      "bfi r6, r11, #8, #8\n\t"
-      "bfi r8, r12, #8, #8\n\t" MCUFIT_STORE("strh.w")
+      "bfi r4, r8, #8, #8\n\t"
+      "bfi r5, r9, #8, #8\n\t"
+      "bfi r6, r10, #8, #8\n\t" MCUFIT_STORE("strh.w")
       "11:\n\t"
       "ldrd %[x], %[word], %[skip]\n\t" /* and end */
       "add %[pair], #2\n\t"
@@ -515,17 +510,13 @@ static inline void compute_pairs(computation *next, const int8_t *w) {
       "cmp %[pair], %[word]\n\t"
       "bne.w 1b\n\t"
       "b 12f\n"
-      "10:\n\t"
-      "ldr %[word], %[kept]\n\t"
-      "add %[word], %[word], %[pair], lsl #4\n\t"
-      "stmia.w %[word], {r4, r5, r6, r8, r9, r10, r11, r12}\n\t"
+      "10:\n\t" MCUFIT_KEPT "stmia.w %[word], {r4, r5, r6, r8, r9, r10}\n\t"
       "b 11b\n"
       "12:"
       : MCUFIT_COMPUTATION_OPERANDS);
-#undef MCUFIT_TWO_LANES
-#undef MCUFIT_WORD
-#undef MCUFIT_WORD_OF_FOUR
-#undef MCUFIT_FOUR
+#undef MCUFIT_TAPS_OF_THREE
+#undef MCUFIT_TAPS_OF_TWO
+#undef MCUFIT_THREE
 #undef MCUFIT_TWO
 #undef MCUFIT_SECOND
 #undef MCUFIT_KEPT_SECOND
@@ -554,9 +545,9 @@ static inline void compute_words(computation *next, const int8_t *w) {
 #if defined(MCUFIT_ISA_DSP)
   const mcufit_s16x2 *x;
   int32_t word, pair, e;
-#define MCUFIT_TAPS                                                                      \
-  "ldmia.w %[x]!, {r9, r10, r11, r12}\n\t" MCUFIT_ADD("r4", "%[pair]", "r9") MCUFIT_ADD( \
-      "r5", "%[pair]", "r10") MCUFIT_ADD("r6", "%[pair]", "r11") MCUFIT_ADD("r8", "%[pair]", "r12")
+#define MCUFIT_TAPS                                                                                        \
+  "ldmia.w %[x]!, {r9, r10, r11}\n\t" MCUFIT_ADD("r4", "%[pair]", "r9") MCUFIT_ADD("r5", "%[pair]", "r10") \
+      MCUFIT_ADD("r6", "%[pair]", "r11")
 #define MCUFIT_WORD               \
   "ldr.w %[word], [%[w]], #4\n\t" \
   "sxtb16 %[pair], %[word]\n\t" MCUFIT_TAPS "sxtb16 %[pair], %[word], ror #8\n\t" MCUFIT_TAPS
@@ -570,23 +561,19 @@ static inline void compute_words(computation *next, const int8_t *w) {
       "cbz %[word], 3f\n\t"
       "ldr r4, [%[word], %[pair], lsl #2]\n\t"
       "mov r5, r4\n\t"
-      "mov r6, r4\n\t"
-      "mov r8, r4\n"
+      "mov r6, r4\n"
       "6:\n\t"
       "ldrd %[x], %[word], %[taps]\n\t" /* and entry */
       "mov pc, %[word]\n"
-      "3:\n\t"
-      "ldr %[word], %[kept]\n\t"
-      "add %[word], %[word], %[pair], lsl #4\n\t"
-      "ldmia.w %[word], {r4, r5, r6, r8}\n\t"
+      "3:\n\t" MCUFIT_KEPT "ldmia.w %[word], {r4, r5, r6}\n\t"
       "b 6b\n\t"
       ".balign 4\n" /* of the section too, which adr asks for */
-      "4:\n\t" MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_ROUND_END
+      "4:\n\t" MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_ROUND_END
       "bne 4b\n\t"
       "ldr %[pair], %[channel]\n\t"
       "ldr %[x], %[multiplier]\n\t"
       "cmp %[x], #0\n\t"
-      "beq.w 9f\n\t" MCUFIT_RESCALE_LANES("r4", "r5", "r6", "r8") MCUFIT_STORE("strb")
+      "beq.w 9f\n\t" MCUFIT_RESCALE_LANES("r4", "r5", "r6") MCUFIT_STORE("strb")
       "10:\n\t"
       "ldrd %[x], %[word], %[skip]\n\t" /* and end */
       "add %[pair], #1\n\t"
@@ -595,10 +582,7 @@ static inline void compute_words(computation *next, const int8_t *w) {
       "cmp %[pair], %[word]\n\t"
       "bne.w 1b\n\t"
       "b 11f\n"
-      "9:\n\t"
-      "ldr %[word], %[kept]\n\t"
-      "add %[word], %[word], %[pair], lsl #4\n\t"
-      "stmia.w %[word], {r4, r5, r6, r8}\n\t"
+      "9:\n\t" MCUFIT_KEPT "stmia.w %[word], {r4, r5, r6}\n\t"
       "b 10b\n"
       "11:"
       : MCUFIT_COMPUTATION_OPERANDS);
@@ -658,14 +642,12 @@ static MCUFIT_NOINLINE void compute(tile *t, const portion *p) {
   if (t->step->interleaved && channels > 1) {
     next.end = channels & ~1;
     next.skip = 2 * t->filter_bytes - 8 * words;
-    if (t->lanes == LANES)
-      next.left_out = (PAIR_ROUND - 1 - (words + PAIR_ROUND - 1) % PAIR_ROUND) * PAIR_BYTES;
-    else
-      next.left_out = (int32_t)(-(uint32_t)words % TWO_LANES_ROUND) * TWO_LANES_BYTES;
+    next.left_out = t->lanes == LANES ? left_out(words, PAIR_ROUND, PAIR_BYTES)
+                                      : left_out(words, TWO_LANES_ROUND, TWO_LANES_BYTES);
     compute_pairs(&next, w + 2 * p->first);
   }
   next.skip = t->filter_bytes - 4 * words;
-  next.left_out = (int32_t)(-(uint32_t)words % CHANNEL_ROUND) * CHANNEL_BYTES;
+  next.left_out = left_out(words, CHANNEL_ROUND, CHANNEL_BYTES);
   while (next.channel < channels) {
     const int8_t *from = w + next.channel * t->filter_bytes + p->first;
     next.end = readable < channels ? readable : channels;
@@ -685,15 +667,15 @@ static MCUFIT_NOINLINE void compute_tile(tile *t) {
   for (p.channel = 0; p.channel < channels; p.channel = p.end_channel) {
     p.end_channel = p.channel + t->block < channels ? p.channel + t->block : channels;
     for (p.first = 0; p.first < t->filter_bytes; p.first = p.end) {
-      p.end = p.first + t->depth < t->filter_bytes ? p.first + t->depth : t->filter_bytes;
-      if (p.channel == 0 || t->filter_bytes > t->depth) gather_tile(t, p.first, p.end);
+      p.end = p.first + DEPTH < t->filter_bytes ? p.first + DEPTH : t->filter_bytes;
+      if (p.channel == 0 || t->filter_bytes > DEPTH) gather_tile(t, p.first, p.end);
       compute(t, &p);
     }
   }
 }
 
 /* Lanes of the next tile, of which one repeats the last pixel where fewer are left. */
-static int tile_lanes(int32_t left) { return left < LANES - 1 ? 2 : LANES; }
+static int tile_lanes(int32_t left) { return left < LANES || left == 4 ? 2 : LANES; }
 
 /* Output rows [first_row, end_row), from the first pixel to the last. */
 static void compute_pixels(tile *t, int8_t *arena, int32_t y, int32_t end_row) {
@@ -739,8 +721,7 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   t.short_form = t.filter_bytes <= 1 << 15 &&
                  mcufit_dsp_short_form(&step->requantization, step->bias, window->output_channels);
   keeps = t.filter_bytes > DEPTH || !t.short_form;
-  t.depth = keeps ? PORTION : DEPTH;
   t.block = keeps ? CHANNELS : window->output_channels;
-  t.taps = t.words + (keeps ? KEPT_WORDS : 0);
+  t.taps = t.words + KEPT_WORDS;
   compute_pixels(&t, arena, first_row, end_row);
 }

@@ -45,10 +45,13 @@ typedef struct {
   stretch pixels;
   int32_t most_columns; /* output columns of a stretch; 0 where blocks cannot be computed so */
   int short_form;
-  int32_t y;         /* the row; -1: none yet */
-  mcufit_taps rows;  /* of the kernel, inside */
-  const int8_t *row; /* the first of them */
-  three_rows three;  /* where the kernel has three rows: one that is outside is read as one that is inside */
+  int32_t y; /* the row; -1: none yet */
+  int32_t first_below,
+      last_below;     /* rows whose input and output lie below those of the row before, all inside */
+  int32_t input_step; /* bytes from the input of one of them to the next one's */
+  mcufit_taps rows;   /* of the kernel, inside */
+  const int8_t *row;  /* the first of them */
+  three_rows three;   /* where the kernel has three rows: one that is outside is read as one that is inside */
   int8_t *output;
   /* A block's biases, its filter's pairs of taps, column by column, then its scales, if they have the short
      form; biases and filter are doubled then, which the upper product asks of sums. */
@@ -227,13 +230,14 @@ static const int8_t *row_at(const patch *p, int32_t k) {
          mcufit_row(&p->step->input, origin + k * p->step->window.dilation_height);
 }
 
+/* Columns of three rows. */
 static uint32_t *fill(uint32_t value, uint32_t *to, const uint32_t *end) {
-  while (to < end) *to++ = value;
+  for (; to < end; to += 3) to[0] = to[1] = to[2] = value;
   return to;
 }
 
 /* Three kernel rows in one pass; then those outside are overwritten. */
-static void gather_three(patch *p, int32_t channel, int32_t column, int32_t columns) {
+static inline void gather_three(patch *p, int32_t channel, int32_t column, int32_t columns) {
   const uint32_t outside = (uint8_t)p->step->input_zero_point * 0x01010101U;
   const int32_t left = p->step->window.input_width - column;
   const int32_t before = column < 0 ? -column : 0;
@@ -252,13 +256,8 @@ static void gather_three(patch *p, int32_t channel, int32_t column, int32_t colu
 
 /* The input under `columns` input columns from `column` on, for the block from `channel` on. */
 static MCUFIT_NOINLINE void gather(patch *p, int32_t channel, int32_t column, int32_t columns) {
-  const int32_t height = p->step->window.kernel_height;
   int32_t k;
-  if (height == 3 && p->rows.first < p->rows.end) {
-    gather_three(p, channel, column, columns);
-    return;
-  }
-  for (k = 0; k < height; ++k) {
+  for (k = 0; k < p->step->window.kernel_height; ++k) {
     const int inside = k >= p->rows.first && k < p->rows.end;
     gather_row(p, inside ? row_at(p, k) + channel : 0, column, columns, p->strip + k);
   }
@@ -286,8 +285,7 @@ static MCUFIT_NOINLINE int8_t requantized(const mcufit_requantization *q, int32_
 }
 
 /* Where the short form holds. */
-static MCUFIT_NOINLINE void compute_short(const uint32_t *x, const stretch *pixels) {
-  stretch s = *pixels;
+static inline void compute_short(const uint32_t *x, stretch *s) {
 #if defined(MCUFIT_ISA_DSP)
   uint32_t w, n, first, second, low;
 #define MCUFIT_PAIR                                   \
@@ -334,23 +332,23 @@ static MCUFIT_NOINLINE void compute_short(const uint32_t *x, const stretch *pixe
       "cmp %[w], %[n]\n\t"
       "bne 1b"
       : [x] "+r"(x), [w] "=&r"(w), [n] "=&r"(n), [first] "=&r"(first), [second] "=&r"(second),
-        [low] "=&r"(low), [output] "+m"(s.output)
-      : [block] "m"(s.block), [step] "m"(s.step), "m"(s.pairs), "m"(s.pixel_stride), "m"(s.end)
+        [low] "=&r"(low), [output] "+m"(s->output)
+      : [block] "m"(s->block), [step] "m"(s->step), "m"(s->pairs), "m"(s->pixel_stride), "m"(s->end)
       : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "cc", "memory");
 #undef MCUFIT_PAIR
 #undef MCUFIT_SCALED
 #else
-  for (; s.output != s.end; s.output += s.pixel_stride) {
-    const sums all = sum_pairs(x, s.block, s.pairs);
+  for (; s->output != s->end; s->output += s->pixel_stride) {
+    const sums all = sum_pairs(x, s->block, s->pairs);
     const int32_t doubled[BLOCK] = {all.a, all.b, all.c, all.d};
-    const uint32_t *w = s.block + 4 + 4 * s.pairs;
+    const uint32_t *w = s->block + 4 + 4 * s->pairs;
     int32_t i;
     for (i = 0; i < BLOCK; ++i) {
       const mcufit_dsp_scale scale = {(int32_t)w[0], (int32_t)w[1], (int32_t)w[2]};
-      s.output[i] = (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale_doubled(doubled[i], scale));
+      s->output[i] = (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale_doubled(doubled[i], scale));
       w += 3;
     }
-    x += 2 * s.pairs + s.step / 4;
+    x += 2 * s->pairs + s->step / 4;
   }
 #endif
 }
@@ -377,7 +375,11 @@ static void compute_block(patch *p, int32_t channel) {
   int8_t *output = p->output + channel;
   while (left > 0) {
     const int32_t count = left < p->most_columns ? left : p->most_columns;
-    gather(p, channel, column, (count - 1) * stride + window->kernel_width);
+    const int32_t columns = (count - 1) * stride + window->kernel_width;
+    if (window->kernel_height == 3 && p->rows.first < p->rows.end)
+      gather_three(p, channel, column, columns);
+    else
+      gather(p, channel, column, columns);
     p->pixels.output = output;
     output += count * p->pixels.pixel_stride;
     p->pixels.end = output;
@@ -450,6 +452,29 @@ static MCUFIT_NOINLINE void start_row(patch *p, int32_t y) {
   p->three.third = p->three.second + (p->rows.first < 2 && p->rows.end > 2 ? row_below(step, at) : 0);
 }
 
+/* Rows that start_row() need not look at, where neither rows of the input nor of the output wrap around. */
+static void find_rows_below(patch *p, int32_t end_row) {
+  const mcufit_depthwise_conv2d_s8_step *step = p->step;
+  const mcufit_window *window = &step->window;
+  const int32_t span = (window->kernel_height - 1) * (int32_t)window->dilation_height + 1;
+  const int32_t last_origin = window->input_height - span;
+  p->input_step = window->stride_height * step->input.row_stride;
+  p->first_below = (window->pad_top + window->stride_height - 1) / window->stride_height + 1;
+  p->last_below = -1;
+  if (step->input.ring_rows >= window->input_height && step->output.ring_rows >= end_row && last_origin >= 0)
+    p->last_below = (last_origin + window->pad_top) / window->stride_height;
+}
+
+static inline void move_to_row(patch *p, int32_t y) {
+  if (y != p->y + 1 || y < p->first_below || y > p->last_below) {
+    if (y != p->y) start_row(p, y);
+    return;
+  }
+  p->y = y;
+  p->row += p->input_step;
+  p->output += p->step->output.row_stride;
+}
+
 /* How many output columns the strip serves at once. */
 static int32_t most_columns(const mcufit_window *window) {
   const int32_t columns = STRIP / window->kernel_height;
@@ -480,6 +505,7 @@ void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int
   p.pixels.pixel_stride = step->output.pixel_stride;
   p.pixels.step = 4 * (window->stride_width * window->kernel_height - 2 * p.pixels.pairs);
   p.most_columns = most_columns(window);
+  find_rows_below(&p, end_row);
   p.short_form = mcufit_dsp_short_form(&step->requantization, step->bias, channels);
   for (y = first_row; y < end_row && p.most_columns == 0; ++y) {
     start_row(&p, y);
@@ -489,7 +515,7 @@ void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int
     const int32_t channel = c + BLOCK <= channels ? c : channels - BLOCK;
     load_block(&p, channel);
     for (y = first_row; y < end_row; ++y) {
-      if (y != p.y) start_row(&p, y);
+      move_to_row(&p, y);
       compute_block(&p, channel);
     }
   }
