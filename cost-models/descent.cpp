@@ -18,6 +18,7 @@ BoundedLattice::BoundedLattice(Lattice lattice, const Budget& budget, const Code
       code_(&code),
       law_(law),
       overheads_(boxes_.structures()) {
+  if (law != nullptr) bound_law_ = without_uneven(*law);
   tbb::parallel_for(std::uint32_t{0}, boxes_.structures(), [&](std::uint32_t s) {
     overheads_[s] = overhead_of(boxes_.bottom(boxes_.whole(s)), budget_, *code_);
   });
@@ -55,7 +56,7 @@ bool BoundedLattice::graph_rules_out(const Box& box, const Footprint& bottom) co
 
 void BoundedLattice::hold_time(Fit& fit, const Graph& lowered) const {
   std::optional<Speed> speed;
-  if (limits_speed() && law_ != nullptr) speed = estimate_speed(lowered, *law_);
+  if (limits_speed() && bound_law_) speed = estimate_speed(lowered, *bound_law_);
   hold_speed(fit, speed, budget_);
 }
 

@@ -29,9 +29,9 @@ class BoundedLattice {
     return mcufit::bound(bottom, boxes_.bottom(box).task.input, overhead(box), budget_);
   }
 
-  // The same by what takes the bottom corner's graph. Latency and energy: the law's exact answer for it, a
-  // lower bound, since a law is a sum over nodes of sizes that do not fall within the box, none with a
-  // coefficient below zero. RAM of plans by rows, where no member can run layer by layer.
+  // The same by what takes the bottom corner's graph. Latency and energy: the law's answer for it, a lower
+  // bound, since a law is a sum over nodes of sizes, none with a coefficient below zero; the one of them that
+  // may fall within the box is left out. RAM of plans by rows, where no member can run layer by layer.
   Fit graph_bound(const Box& box, const Footprint& bottom) const;
   // Whether that exceeds the budget, which takes less to find out.
   bool graph_rules_out(const Box& box, const Footprint& bottom) const;
@@ -45,6 +45,7 @@ class BoundedLattice {
   Budget budget_;
   const CodeSizesForTarget* code_;
   const TargetLaw* law_;
+  std::optional<TargetLaw> bound_law_;  // below law_ in every member of a box whose least one it is asked of
   bool limits_speed() const { return budget_.latency_us || budget_.energy_uj; }
   bool limits_rows(const Box& box, const Footprint& bottom) const;
   void hold_time(Fit& fit, const Graph& lowered) const;

@@ -44,7 +44,16 @@ Taps taps_of(const Slide& s) {
 }
 
 struct WindowSizes {
-  double macs = 0, padding_macs = 0, runs = 0, padded_runs = 0;
+  double macs = 0, padding_macs = 0, runs = 0, padded_runs = 0, uneven = 0;
+
+  // Taps of an output, and how many outputs of a pixel are taken at a time.
+  WindowSizes by(std::int64_t taps, std::int64_t group, std::int64_t channels) const {
+    WindowSizes sizes = *this;
+    const double all = macs + padding_macs;
+    sizes.uneven =
+        taps % 4 != 0 ? all : all * static_cast<double>(channels % group) / static_cast<double>(channels);
+    return sizes;
+  }
 };
 
 // What is made of a node: all of it, or of a tile some columns.
@@ -71,13 +80,21 @@ WindowSizes sizes_of(const Graph& graph, NodeId id, const Part& out) {
   const Shape& in = node.inputs.empty() ? node.shape : graph.node(node.inputs.front()).shape;
   const auto none = [](const auto&) { return WindowSizes{}; };
   return std::visit(
-      overloaded{[&](const Conv2d& op) { return window_sizes(op.window, in, out, in.channels); },
-                 [&](const DepthwiseConv2d& op) { return window_sizes(op.window, in, out, 1); },
+      overloaded{[&](const Conv2d& op) {
+                   return window_sizes(op.window, in, out, in.channels)
+                       .by(op.window.taps() * in.channels, 2, out.shape.channels);
+                 },
+                 [&](const DepthwiseConv2d& op) {
+                   WindowSizes sizes = window_sizes(op.window, in, out, 1);
+                   if (out.shape.channels < 4) sizes.uneven = sizes.macs + sizes.padding_macs;
+                   return sizes;
+                 },
                  [&](const AveragePool2d& op) { return window_sizes(op.window, in, out, 1); },
                  [&](const MaxPool2d& op) { return window_sizes(op.window, in, out, 1); },
                  [&](const FullyConnected&) {
-                   return WindowSizes{static_cast<double>(count_macs(graph, id)), 0,
-                                      static_cast<double>(node.shape.elements())};
+                   const WindowSizes sizes{static_cast<double>(count_macs(graph, id)), 0,
+                                           static_cast<double>(node.shape.elements())};
+                   return sizes.by(in.elements(), 4, node.shape.channels);
                  },
                  [&](const Mean&) {
                    return WindowSizes{static_cast<double>(in.elements()), 0, 0};
@@ -103,7 +120,8 @@ Terms terms_of_part(const Graph& lowered, NodeId id, const Part& part, double in
           static_cast<double>(part.shape.pixels()),
           static_cast<double>(part.shape.height),
           sizes.runs,
-          sizes.padded_runs};
+          sizes.padded_runs,
+          sizes.uneven};
 }
 
 // The term that each call has anew, whatever it makes.
@@ -259,6 +277,12 @@ double sum_of_layers(const LatencyLaw& law, const Graph& lowered, const TermsOf&
 }
 
 }  // namespace
+
+TargetLaw without_uneven(TargetLaw law) {
+  static_assert(kTermNames.back() == "uneven_macs");
+  for (auto& [name, entry] : law.law.classes) entry.coefficients.back() = 0;
+  return law;
+}
 
 double predict(const LatencyLaw& law, const Graph& lowered) {
   return sum_of_layers(law, lowered, [&](NodeId id) { return terms_of(lowered, id); });

@@ -27,9 +27,13 @@ class ObjectReader;
 // - pixels, rows: of the output
 // - runs: stretches of input that a kernel walks, one for each output element and kernel row inside
 // - padded_runs: those of them at pixels whose window leaves the input
-inline constexpr std::array<std::string_view, 10> kTermNames{
-    "one",          "macs",   "padding_macs", "outputs", "inputs",
-    "weight_bytes", "pixels", "rows",         "runs",    "padded_runs"};
+// - uneven_macs: multiply-accumulates, inside or not, that kernels do not take several at a time: all where
+// the
+//   taps of an output come not by fours; else those of a convolution's odd channel, of the outputs of a
+//   fully-connected layer that are left after its fours, of a depthwise layer with less than four channels
+inline constexpr std::array<std::string_view, 11> kTermNames{
+    "one",    "macs", "padding_macs", "outputs",     "inputs",     "weight_bytes",
+    "pixels", "rows", "runs",         "padded_runs", "uneven_macs"};
 using Terms = std::array<double, kTermNames.size()>;
 
 Terms terms_of(const Graph& lowered, NodeId id);
@@ -85,6 +89,10 @@ struct TargetLaw {
   std::int64_t clock_hz = 0;
   std::optional<double> active_milliwatts;
 };
+
+// The law without the cost of uneven_macs, the one term that falls where a network grows: what it says of the
+// least member of a box holds for all of them.
+TargetLaw without_uneven(TargetLaw law);
 
 // Nothing where neither the target's core nor its sibling has a law.
 std::optional<TargetLaw> load_latency_law(const Target& target);

@@ -51,7 +51,13 @@ class Chain {
     const std::int32_t height = draw(std::min<std::int64_t>(kMostSide, pixels));
     const std::int32_t width = draw(std::min<std::int64_t>(kMostSide, pixels / height));
     x_ = builder_.resize_nearest_neighbor(name("resize"), x_, height, width);
-    x_ = builder_.pointwise(name("pointwise"), x_, draw(channels_for(1)));
+    x_ = builder_.pointwise(name("pointwise"), x_, channels(channels_for(1)));
+  }
+
+  // Every other time by fours, which kernels are made for.
+  std::int32_t channels(std::int64_t most) {
+    const std::int32_t drawn = draw(most);
+    return drawn >= 4 && random_.below(2) == 0 ? drawn / 4 * 4 : drawn;
   }
 
   // Output channels that a convolution with so many taps may have here.
@@ -82,11 +88,11 @@ class Chain {
 
   NodeId conv2d() {
     const Window w = window({2, 3, 3, 3, 4, 5, 7}, true);
-    return builder_.conv2d(name("conv"), x_, draw(channels_for(w.taps())), w);
+    return builder_.conv2d(name("conv"), x_, channels(channels_for(w.taps())), w);
   }
   NodeId fully_connected() {
     const std::int64_t most = std::max<std::int64_t>(1, kMostWeights / shape().elements());
-    return builder_.fully_connected(name("dense"), x_, draw(std::min<std::int64_t>(most, kMostChannels)));
+    return builder_.fully_connected(name("dense"), x_, channels(std::min<std::int64_t>(most, kMostChannels)));
   }
   NodeId concatenation() {
     return builder_.concatenation(name("concatenation"), {x_, x_},
@@ -96,7 +102,7 @@ class Chain {
   NodeId layer(int kind) {
     switch (kind) {
       case 0:
-        return builder_.pointwise(name("pointwise"), x_, draw(channels_for(1)));
+        return builder_.pointwise(name("pointwise"), x_, channels(channels_for(1)));
       case 1:
       case 13:
       case 14:

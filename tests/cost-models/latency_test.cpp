@@ -48,13 +48,49 @@ LatencyLaw law_of_ones() {
 TEST(LatencyTerms, AreTheLayersSizes) {
   const Graph g = three_layers();
   // 10 of 12 kernel rows lie inside along each axis of 4 pixels.
-  EXPECT_EQ(terms_of(g, 1),
-            (Terms{1, 600, 16 * 54 - 600, 4 * 4 * 3, 4 * 4 * 2, 3 * 3 * 2 * 3, 16, 4, 10 * 4 * 3, 28 * 3}));
-  EXPECT_EQ(terms_of(g, 2), (Terms{1, 16 * 3 * 5, 0, 16 * 5, 16 * 3, 15, 16, 4, 16 * 5, 0}));
+  EXPECT_EQ(terms_of(g, 1), (Terms{1, 600, 16 * 54 - 600, 4 * 4 * 3, 4 * 4 * 2, 3 * 3 * 2 * 3, 16, 4,
+                                   10 * 4 * 3, 28 * 3, 16 * 54}));
+  EXPECT_EQ(terms_of(g, 2), (Terms{1, 16 * 3 * 5, 0, 16 * 5, 16 * 3, 15, 16, 4, 16 * 5, 0, 16 * 3 * 5}));
   EXPECT_EQ(terms_of(g, 3), (Terms{1, 80, 0, 5, 80, 0, 1, 1, 20, 0}));
   EXPECT_THAT(operator_class(g.node(1)), Optional(std::string("conv2d_spatial")));
   EXPECT_THAT(operator_class(g.node(2)), Optional(std::string("conv2d_pointwise")));
   EXPECT_FALSE(operator_class(g.node(0)));
+}
+
+// Of a layer on 4x4x`channels`.
+template <typename Append>
+double uneven_macs(std::int32_t channels, const Append& append) {
+  GraphBuilder b("one", {4, 4, channels});
+  append(b);
+  return terms_of(lower(b.finish()), 1).back();
+}
+
+TEST(LatencyTerms, UnevenMacsAreThoseThatAreNotTakenSeveralAtATime) {
+  const Window window = square_window(3, 1, 1);
+  const auto conv = [&](std::int32_t outputs) {
+    return [=](GraphBuilder& b) { b.conv2d("conv", b.input(), outputs, window); };
+  };
+  const auto depthwise = [&](GraphBuilder& b) { b.depthwise_conv2d("depthwise", b.input(), window); };
+  const auto dense = [](GraphBuilder& b) { b.fully_connected("dense", b.input(), 6); };
+  EXPECT_EQ(uneven_macs(3, conv(4)), 16 * 27 * 4);
+  EXPECT_EQ(uneven_macs(4, conv(4)), 0);
+  EXPECT_EQ(uneven_macs(4, conv(5)), 16 * 36);
+  EXPECT_EQ(uneven_macs(3, depthwise), 16 * 9 * 3);
+  EXPECT_EQ(uneven_macs(5, depthwise), 0);
+  EXPECT_EQ(uneven_macs(1, dense), 16 * 2);
+}
+
+TEST(LatencyLaw, WithoutUnevenNothingFallsWhereALayerGrows) {
+  TargetLaw law;
+  law.law = law_of_ones();
+  const auto predicted = [](const LatencyLaw& l, std::int32_t channels) {
+    GraphBuilder b("one", {4, 4, channels});
+    b.pointwise("pointwise", b.input(), 4);
+    return predict(l, lower(b.finish()));
+  };
+  EXPECT_GT(predicted(law.law, 11), predicted(law.law, 12));
+  law = without_uneven(law);
+  EXPECT_LT(predicted(law.law, 11), predicted(law.law, 12));
 }
 
 TEST(LatencyTerms, TapsInsideAreThoseThatTheKernelReads) {
@@ -180,7 +216,7 @@ TEST(LatencyLaw, GivesCyclesTimeAndEnergyWhereTheyAreKnown) {
 TEST(LatencyFit, FindsTheLawBehindExactSamples) {
   MCUFIT_TRACE_SEED();
   Random random(testing::seed());
-  const Terms truth{120, 2.5, 0, 14, 0, 0, 33, 0, 6, 0};
+  const Terms truth{120, 2.5, 0, 14, 0, 0, 33, 0, 6, 0, .5};
   std::vector<LayerSample> samples, others;
   for (int i = 0; i < 60; ++i) {
     LayerSample s{"conv2d_spatial", {1}, 0};
