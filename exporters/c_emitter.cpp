@@ -140,7 +140,8 @@ void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std:
     tables += text.tables;
     externals += text.externals;
   }
-  files[name + "_weights.h"] = guarded(name + "_weights", "#include <stdint.h>\n\n" + externals);
+  files[name + "_weights.h"] =
+      guarded(name + "_weights", "#include <stdint.h>\n\n#include \"mcufit_isa.h\"\n\n" + externals);
   files[name + "_weights.c"] = fmt::format(
       "{}#include \"{}_weights.h\"\n\n#include \"mcufit_runtime.h\"\n\n{}", kCLicense, name, tables);
 }

@@ -181,6 +181,7 @@ std::string parts_text(const std::vector<mcufit_concatenation_part>& parts, std:
 struct Array {
   std::string_view type, suffix;
   std::string size, definition;
+  bool interleaved = false;  // where the core reads it so, under a name that says it
 };
 
 template <typename Integer>
@@ -203,6 +204,7 @@ std::vector<Array> interleaved_arrays(const Step& s, std::string_view node) {
   std::vector<Array> arrays = arrays_of(s.tables, node);
   if (s.interleaved.outputs == 0) return arrays;
   Array& filter = arrays.front();
+  filter.interleaved = true;
   const std::string interleaved =
       array(fmt::format("const int8_t {}_filter", node), std::span<const std::int8_t>(s.interleaved.bytes),
             "MCUFIT_IN_FLASH MCUFIT_WORD_ALIGNED");
@@ -325,6 +327,9 @@ StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, const Ke
   if (!body.arrays.empty()) text.tables = title;
   for (const Array& a : body.arrays) {
     text.tables += a.definition;
+    if (a.interleaved)
+      text.externals += fmt::format(
+          "#if defined(MCUFIT_INTERLEAVES)\n#define {0}_{1} {0}_{1}_interleaved\n#endif\n", node, a.suffix);
     text.externals += fmt::format("extern const {} {}_{}[{}];\n", a.type, node, a.suffix, a.size);
   }
   return text;

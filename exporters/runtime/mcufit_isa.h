@@ -30,6 +30,9 @@
 #define MCUFIT_INTERLEAVED(outputs) (outputs)
 #define MCUFIT_INTERLEAVES
 #define MCUFIT_WORD_ALIGNED __attribute__((aligned(4)))
+/* Objects that were compiled with other flags, and so for the other order, do not link. */
+#define mcufit_conv2d_s8 mcufit_conv2d_s8_interleaved
+#define mcufit_fully_connected_s8 mcufit_fully_connected_s8_interleaved
 #else
 #define MCUFIT_INTERLEAVED(outputs) 0
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels of emulated cores, in the variants that their instructions select, against the portable ones on
 // this machine: random layouts, rings of rows, misaligned tensors and filters, rows in random portions.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cctype>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "blocks/builder.h"
+#include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "blocks/lower.h"
 #include "cost-models/plan.h"
@@ -248,7 +250,7 @@ PackageFiles package_of_kernels() {
   return emit_c(quantized, plan(quantized.graph), request);
 }
 
-Image built(const Toolchain& toolchain) {
+Image built(const Toolchain& toolchain, const std::vector<std::string>& kernel_flags = {}) {
   const fs::path source(MCUFIT_SOURCE_DIR);
   const fs::path runtime = source / "exporters/runtime";
   std::vector<std::string> objects;
@@ -256,7 +258,7 @@ Image built(const Toolchain& toolchain) {
   for (const auto& [name, content] : package) write_file(toolchain.folder() / name, content);
   for (const auto& [name, content] : package) {
     if (!name.starts_with("mcufit_") || !name.ends_with(".c")) continue;
-    toolchain.compile(toolchain.folder() / name, name);
+    toolchain.compile(toolchain.folder() / name, name, kernel_flags);
     objects.push_back(name + ".o");
   }
   std::vector<std::string> flags = toolchain.device().firmware_flags;
@@ -328,6 +330,20 @@ TEST_P(EmulatedKernels, EqualThePortableOnes) {
     at += expected.size();
   }
   ASSERT_EQ(results.size(), at);
+}
+
+// Filters are interleaved for the kernel that this core has where the compiler optimizes.
+TEST(InterleavedKernels, DoNotLinkWithObjectsForTheOtherOrder) {
+  const Device& device = find_device("cortex-m4");
+  if (missing_program(device)) GTEST_SKIP() << missing_program(device)->name << " is not installed";
+  Target target;
+  target.core = device.name;
+  target.fpu = device.fpu;
+  const ScratchFolder scratch(fs::temp_directory_path());
+  const Toolchain toolchain(device, target, scratch.path());
+  EXPECT_NO_THROW(built(toolchain));
+  EXPECT_THAT([&] { built(toolchain, {"-O0"}); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("mcufit_conv2d_s8_interleaved")));
 }
 
 INSTANTIATE_TEST_SUITE_P(Cores, EmulatedKernels, ::testing::ValuesIn(variant_cores()));
