@@ -329,7 +329,7 @@ StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, const Ke
     text.tables += a.definition;
     if (a.interleaved)
       text.externals += fmt::format(
-          "#if defined(MCUFIT_INTERLEAVES)\n#define {0}_{1} {0}_{1}_interleaved\n#endif\n", node, a.suffix);
+          "#if defined(MCUFIT_INTERLEAVES)\n#define {0}_{1} {0}_interleaved_{1}\n#endif\n", node, a.suffix);
     text.externals += fmt::format("extern const {} {}_{}[{}];\n", a.type, node, a.suffix, a.size);
   }
   return text;
