@@ -303,16 +303,20 @@ std::string_view isa_of(std::string_view core) {
       ->isa;
 }
 
+Target target_of(const Device& device) {
+  Target target;
+  target.core = device.name;
+  target.fpu = device.fpu;
+  return target;
+}
+
 class EmulatedKernels : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(EmulatedKernels, EqualThePortableOnes) {
   const Device& device = find_device(GetParam());
   if (missing_program(device)) GTEST_SKIP() << missing_program(device)->name << " is not installed";
-  Target target;
-  target.core = device.name;
-  target.fpu = device.fpu;
   const ScratchFolder scratch(fs::temp_directory_path());
-  const Toolchain toolchain(device, target, scratch.path());
+  const Toolchain toolchain(device, target_of(device), scratch.path());
   expect_selects(toolchain, isa_of(device.name));
   const Image image = built(toolchain);
   const Cases cases = drawn_cases();
@@ -336,11 +340,8 @@ TEST_P(EmulatedKernels, EqualThePortableOnes) {
 TEST(InterleavedKernels, DoNotLinkWithObjectsForTheOtherOrder) {
   const Device& device = find_device("cortex-m4");
   if (missing_program(device)) GTEST_SKIP() << missing_program(device)->name << " is not installed";
-  Target target;
-  target.core = device.name;
-  target.fpu = device.fpu;
   const ScratchFolder scratch(fs::temp_directory_path());
-  const Toolchain toolchain(device, target, scratch.path());
+  const Toolchain toolchain(device, target_of(device), scratch.path());
   EXPECT_NO_THROW(built(toolchain));
   EXPECT_THAT([&] { built(toolchain, {"-O0"}); },
               ::testing::ThrowsMessage<Error>(::testing::HasSubstr("mcufit_conv2d_s8_interleaved")));
