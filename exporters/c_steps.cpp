@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cost-models/layout.h"
+#include "exporters/interleaved_filter.h"
 #include "exporters/steps.h"
 
 namespace mcufit {
@@ -66,7 +67,7 @@ std::string text_of(const mcufit_conv2d_s8_step& s, const std::string& interleav
 }
 
 std::string text_of(const Conv2dStep& step, std::string_view node) {
-  const int all = step.interleaved.outputs > 0 ? 1 : 0;
+  const int all = interleave(step).outputs > 0 ? 1 : 0;
   return text_of(step.fields, fmt::format(" .interleaved = MCUFIT_INTERLEAVED({}),", all), node);
 }
 
@@ -77,7 +78,7 @@ std::string text_of(const FullyConnectedStep& step, std::string_view node) {
       "    .filter = {}_filter,\n    .bias = {}_bias,\n    .requantization = {},\n"
       "    .interleaved_outputs = MCUFIT_INTERLEAVED({})",
       s.input_offset, s.output_offset, s.input_elements, s.output_elements, node, node,
-      text_of(s.requantization, node), step.interleaved.outputs);
+      text_of(s.requantization, node), interleave(step).outputs);
 }
 
 std::string text_of(const mcufit_add_s8_step& s) {
@@ -202,11 +203,12 @@ std::vector<Array> arrays_of(const ConvolutionTables& t, std::string_view node) 
 template <typename Step>
 std::vector<Array> interleaved_arrays(const Step& s, std::string_view node) {
   std::vector<Array> arrays = arrays_of(s.tables, node);
-  if (s.interleaved.outputs == 0) return arrays;
+  const InterleavedFilter filter_again = interleave(s);
+  if (filter_again.outputs == 0) return arrays;
   Array& filter = arrays.front();
   filter.interleaved = true;
   const std::string interleaved =
-      array(fmt::format("const int8_t {}_filter", node), std::span<const std::int8_t>(s.interleaved.bytes),
+      array(fmt::format("const int8_t {}_filter", node), std::span<const std::int8_t>(filter_again.bytes),
             "MCUFIT_IN_FLASH MCUFIT_WORD_ALIGNED");
   filter.definition =
       fmt::format("#if defined(MCUFIT_INTERLEAVES)\n{}#else\n{}#endif\n", interleaved, filter.definition);

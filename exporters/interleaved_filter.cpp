@@ -93,4 +93,12 @@ InterleavedFilter interleave_twos(std::span<const std::int8_t> filter, std::int1
   return result;
 }
 
+InterleavedFilter interleave(const Conv2dStep& step) {
+  return interleave_twos(step.tables.filter, step.fields.window.output_channels);
+}
+
+InterleavedFilter interleave(const FullyConnectedStep& step) {
+  return interleave_fours(step.tables.filter, step.end);
+}
+
 }  // namespace mcufit

@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "exporters/steps.h"
+
 namespace mcufit {
 
 // The filter of a conv2d or fully_connected node as kernels with DSP instructions read it: a half word w of
@@ -25,5 +27,8 @@ InterleavedFilter interleave_fours(std::span<const std::int8_t> filter, std::int
 
 // Of conv2d, by twos: all but an odd last one, or none. Its kernel takes the sums apart after 144 inputs.
 InterleavedFilter interleave_twos(std::span<const std::int8_t> filter, std::int16_t outputs);
+
+InterleavedFilter interleave(const Conv2dStep& step);
+InterleavedFilter interleave(const FullyConnectedStep& step);
 
 }  // namespace mcufit

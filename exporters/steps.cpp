@@ -115,13 +115,6 @@ mcufit_conv2d_s8_step convolution_of(const Source& source, const Window& window,
           .requantization = requantization_of(source, activation)};
 }
 
-Conv2dStep conv2d_step(const Source& source, const Conv2d& op, std::int16_t rows) {
-  ConvolutionTables tables = tables_of(source);
-  InterleavedFilter interleaved =
-      interleave_twos(tables.filter, extent(source, source.node().shape.channels));
-  return {convolution_of(source, op.window, op.activation), std::move(tables), std::move(interleaved), rows};
-}
-
 mcufit_pool2d_s8_step pool_of(const Source& source, const Window& window, Activation activation) {
   const ClampRange clamp = clamp_range(activation, source.quantized().output);
   return {.input = view_of(source, source.input()),
@@ -142,13 +135,6 @@ mcufit_fully_connected_s8_step fully_connected_of(const Source& source, Activati
           .bias = nullptr,
           .requantization = requantization_of(source, activation),
           .interleaved_outputs = 0};
-}
-
-FullyConnectedStep fully_connected_step(const Source& source, const FullyConnected& op) {
-  const std::int16_t outputs = extent(source, source.node().shape.channels);
-  ConvolutionTables tables = tables_of(source);
-  InterleavedFilter interleaved = interleave_fours(tables.filter, outputs);
-  return {fully_connected_of(source, op.activation), std::move(tables), std::move(interleaved), outputs};
 }
 
 mcufit_softmax_s8_step softmax_of(const Source& source) {
@@ -349,12 +335,17 @@ RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeI
   const Node& node = source.node();
   const std::int16_t rows = extent(source, node.shape.height);
   return std::visit(
-      overloaded{[&](const Conv2d& c) -> RuntimeStep { return conv2d_step(source, c, rows); },
+      overloaded{[&](const Conv2d& c) -> RuntimeStep {
+                   return Conv2dStep{convolution_of(source, c.window, c.activation), tables_of(source), rows};
+                 },
                  [&](const DepthwiseConv2d& d) -> RuntimeStep {
                    return DepthwiseConv2dStep{convolution_of(source, d.window, d.activation),
                                               tables_of(source), rows};
                  },
-                 [&](const FullyConnected& f) -> RuntimeStep { return fully_connected_step(source, f); },
+                 [&](const FullyConnected& f) -> RuntimeStep {
+                   return FullyConnectedStep{fully_connected_of(source, f.activation), tables_of(source),
+                                             extent(source, node.shape.channels)};
+                 },
                  [&](const Add& a) -> RuntimeStep {
                    return AddStep{add_of(source, a.activation), rows};
                  },

@@ -9,7 +9,6 @@
 
 #include "blocks/quantized_graph.h"
 #include "cost-models/plan.h"
-#include "exporters/interleaved_filter.h"
 #include "exporters/runtime/mcufit_runtime.h"
 
 namespace mcufit {
@@ -27,8 +26,7 @@ struct ConvolutionTables {
 struct Conv2dStep {
   mcufit_conv2d_s8_step fields;  // as of a core that reads the filter in its own order
   ConvolutionTables tables;
-  InterleavedFilter interleaved;  // the filter of tables once more
-  std::int16_t end;               // output rows
+  std::int16_t end;  // output rows
 };
 struct DepthwiseConv2dStep {
   mcufit_depthwise_conv2d_s8_step fields;
@@ -38,8 +36,7 @@ struct DepthwiseConv2dStep {
 struct FullyConnectedStep {
   mcufit_fully_connected_s8_step fields;  // likewise
   ConvolutionTables tables;
-  InterleavedFilter interleaved;  // the filter of tables once more
-  std::int16_t end;               // outputs
+  std::int16_t end;  // outputs
 };
 struct AddStep {
   mcufit_add_s8_step fields;

@@ -21,6 +21,7 @@
 #include "exporters/device/emulation.h"
 #include "exporters/device/toolchain.h"
 #include "exporters/embedded_files.h"
+#include "exporters/interleaved_filter.h"
 #include "exporters/scratch_folder.h"
 #include "exporters/steps.h"
 #include "tests/exporters/step_arena.h"
@@ -81,7 +82,7 @@ struct Cases {
 
   void fields(Random& random, const Conv2dStep& s) {
     convolution(random, s.fields, s.tables);
-    interleaved(random, s.interleaved);
+    interleaved(random, interleave(s));
   }
   void fields(Random& random, const DepthwiseConv2dStep& s) { convolution(random, s.fields, s.tables); }
   void fields(Random&, const AveragePool2dStep& s) {
@@ -156,7 +157,7 @@ void add_fully_connected(Random& random, Cases& cases) {
   const mcufit_fully_connected_s8_step& f = step.fields;
   cases.words({f.input_offset, f.output_offset, f.input_elements, f.output_elements});
   cases.tables(random, step.tables, f.requantization);
-  cases.interleaved(random, step.interleaved);
+  cases.interleaved(random, interleave(step));
   cases.call(random, RuntimeStep(step), first, narrow(random.between(first + 1, step.end)),
              random_bytes(random, plan.arena_bytes));
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "exporters/interleaved_filter.h"
 #include "exporters/interpreter.h"
 #include "exporters/steps.h"
 #include "tests/exporters/random_graphs.h"
@@ -21,17 +22,18 @@ Shape drawn_input(Random& random) {
   return {1, 1, static_cast<std::int32_t>(random.between(1, most) * four)};
 }
 
-mcufit_fully_connected_s8_step interleaved_fields(const FullyConnectedStep& step) {
+mcufit_fully_connected_s8_step interleaved_fields(const FullyConnectedStep& step,
+                                                  const InterleavedFilter& filter) {
   mcufit_fully_connected_s8_step fields = bound_fields(step);
-  fields.filter = step.interleaved.bytes.data();
-  fields.interleaved_outputs = step.interleaved.outputs;
+  fields.filter = filter.bytes.data();
+  fields.interleaved_outputs = filter.outputs;
   return fields;
 }
 
-mcufit_conv2d_s8_step interleaved_fields(const Conv2dStep& step) {
+mcufit_conv2d_s8_step interleaved_fields(const Conv2dStep& step, const InterleavedFilter& filter) {
   mcufit_conv2d_s8_step fields = bound_fields(step);
-  fields.filter = step.interleaved.bytes.data();
-  fields.interleaved = step.interleaved.outputs > 0 ? 1 : 0;
+  fields.filter = filter.bytes.data();
+  fields.interleaved = filter.outputs > 0 ? 1 : 0;
   return fields;
 }
 
@@ -47,14 +49,15 @@ bool check_interleaved(Random& random, const QuantizedGraph& graph, const Kernel
   std::vector<std::int8_t> expected = arena;
   const std::vector<std::int8_t> output = interpret(graph, input).back();
   std::copy(output.begin(), output.end(), expected.begin() + plan.placement(1).offset);
-  const auto fields = interleaved_fields(step);
+  const InterleavedFilter filter = interleave(step);
+  const auto fields = interleaved_fields(step, filter);
   for (std::int16_t first = 0; first < step.end;) {
     const auto end = random.below(2) == 0 ? step.end : narrow(random.between(first + 1, step.end));
     kernel(&fields, arena.data(), first, end);
     first = end;
   }
   EXPECT_EQ(arena, expected);
-  return step.interleaved.outputs > 0;
+  return filter.outputs > 0;
 }
 
 // Draws an op and its input, and checks it, in many cases, of which enough are interleaved.
