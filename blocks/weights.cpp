@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
@@ -79,22 +81,33 @@ nlohmann::json parse_header(const std::filesystem::path& path, const std::string
   return header;
 }
 
+// Where one tensor lies in the file's data section; nothing where its entry is not one of 32-bit floats
+// inside it.
+std::optional<std::string_view> float_bytes(const nlohmann::json& entry, std::string_view data) {
+  if (!entry.is_object() || entry.value("dtype", nlohmann::json()) != "F32") return std::nullopt;
+  const nlohmann::json offsets = entry.value("data_offsets", nlohmann::json());
+  if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
+      !offsets[1].is_number_unsigned()) {
+    return std::nullopt;
+  }
+  const auto begin = offsets[0].get<std::uint64_t>();
+  const auto end = offsets[1].get<std::uint64_t>();
+  if (begin > end || end > data.size()) return std::nullopt;
+  return data.substr(begin, end - begin);
+}
+
 // Copies one tensor out of the file's data section after checking dtype, shape and offsets.
 void read_tensor(const std::filesystem::path& path, const nlohmann::json& header, std::string_view data,
                  const std::string& name, std::vector<float>& into) {
   const auto entry = header.find(name);
   if (entry == header.end()) refuse(path, fmt::format("tensor '{}' is missing", name));
-  const auto offsets = entry->value("data_offsets", std::vector<std::uint64_t>{});
-  if (entry->value("dtype", "") != "F32" || offsets.size() != 2 || offsets[0] > offsets[1] ||
-      offsets[1] > data.size()) {
-    refuse(path, fmt::format("tensor '{}' has a wrong type or lies outside of the file", name));
+  const auto found = float_bytes(*entry, data);
+  if (!found) refuse(path, fmt::format("tensor '{}' has a wrong type or lies outside of the file", name));
+  const std::size_t bytes = into.size() * sizeof(float);
+  if (found->size() != bytes) {
+    refuse(path, fmt::format("tensor '{}' has {} bytes where the graph has {}", name, found->size(), bytes));
   }
-  const std::uint64_t bytes = into.size() * sizeof(float);
-  if (offsets[1] - offsets[0] != bytes) {
-    refuse(path, fmt::format("tensor '{}' has {} bytes where the graph has {}", name, offsets[1] - offsets[0],
-                             bytes));
-  }
-  std::memcpy(into.data(), data.data() + offsets[0], bytes);
+  std::memcpy(into.data(), found->data(), bytes);
 }
 
 }  // namespace

@@ -128,5 +128,28 @@ TEST_F(WeightsFile, DamagedFilesAreRefused) {
   EXPECT_THROW(read_weights(folder_ / "nan", graph), Error);
 }
 
+TEST_F(WeightsFile, EntriesOfAnotherJsonTypeAreRefused) {
+  GraphBuilder b("tiny", {1, 1, 2});
+  b.fully_connected("fc", b.input(), 2);
+  const Graph graph = b.finish();
+  const auto read = [&](const std::string& filter_entry) {
+    std::string header =
+        R"({"fc.bias":{"dtype":"F32","data_offsets":[16,24]},"fc.filter":)" + filter_entry + "}";
+    const std::uint64_t length = header.size();
+    write_file(folder_ / "w", std::string(reinterpret_cast<const char*>(&length), sizeof length) + header +
+                                  std::string(24, '\0'));
+    return read_weights(folder_ / "w", graph);
+  };
+  EXPECT_EQ(read(R"({"dtype":"F32","data_offsets":[0,16]})").nodes[1].filter, std::vector<float>(4));
+  for (const char* entry :
+       {"7", "null", "[]", "{}", R"({"dtype":[7],"data_offsets":[0,16]})", R"({"dtype":"F32"})",
+        R"({"dtype":"F32","data_offsets":16})", R"({"dtype":"F32","data_offsets":["0","16"]})",
+        R"({"dtype":"F32","data_offsets":[0.0,16.5]})", R"({"dtype":"F32","data_offsets":[-16,0]})",
+        R"({"dtype":"F32","data_offsets":[0,16,16]})", R"({"dtype":"F32","data_offsets":[16,0]})",
+        R"({"dtype":"F32","data_offsets":[0,18446744073709551615]})"}) {
+    EXPECT_THROW(read(entry), Error) << entry;
+  }
+}
+
 }  // namespace
 }  // namespace mcufit
