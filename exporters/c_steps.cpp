@@ -54,8 +54,9 @@ std::string text_of(const mcufit_window& w) {
 std::string text_of(const mcufit_requantization& q, std::string_view node) {
   return fmt::format(
       "{{.multiplier = {0}_multiplier, .shift = {0}_shift,\n"
-      "                       .output_zero_point = {1}, .output_min = {2}, .output_max = {3}}}",
-      node, q.output_zero_point, q.output_min, q.output_max);
+      "                       .output_zero_point = {1}, .output_min = {2}, .output_max = {3}, "
+      ".short_form = {4}}}",
+      node, q.output_zero_point, q.output_min, q.output_max, q.short_form);
 }
 
 std::string text_of(const mcufit_conv2d_s8_step& s, const std::string& interleaved, std::string_view node) {

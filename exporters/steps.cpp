@@ -9,6 +9,7 @@
 #include "blocks/foundation/error.h"
 #include "cost-models/layout.h"
 #include "exporters/lookup.h"
+#include "exporters/short_form.h"
 #include "exporters/tile_columns.h"
 
 namespace mcufit {
@@ -79,9 +80,10 @@ mcufit_requantization requantization_of(const Source& source, Activation activat
   const ClampRange clamp = clamp_range(activation, output);
   return {.multiplier = nullptr,
           .shift = nullptr,
-          .output_zero_point = static_cast<std::int16_t>(output.zero_point),
+          .output_zero_point = static_cast<std::int8_t>(output.zero_point),
           .output_min = static_cast<std::int8_t>(clamp.minimum),
-          .output_max = static_cast<std::int8_t>(clamp.maximum)};
+          .output_max = static_cast<std::int8_t>(clamp.maximum),
+          .short_form = 0};
 }
 
 ConvolutionTables tables_of(const Source& source) {
@@ -100,6 +102,13 @@ ConvolutionTables tables_of(const Source& source) {
     tables.shift.push_back(static_cast<std::int8_t>(f.shift));
   }
   return tables;
+}
+
+template <typename Kind, typename Fields>
+RuntimeStep step_with_tables(const Source& source, const Fields& fields, std::int16_t end) {
+  Kind step{fields, tables_of(source), end};
+  step.fields.requantization.short_form = short_form(step) ? 1 : 0;
+  return step;
 }
 
 // Shared by conv2d and depthwise_conv2d.
@@ -336,15 +345,16 @@ RuntimeStep make_step(const QuantizedGraph& graph, const MemoryPlan& plan, NodeI
   const std::int16_t rows = extent(source, node.shape.height);
   return std::visit(
       overloaded{[&](const Conv2d& c) -> RuntimeStep {
-                   return Conv2dStep{convolution_of(source, c.window, c.activation), tables_of(source), rows};
+                   return step_with_tables<Conv2dStep>(source, convolution_of(source, c.window, c.activation),
+                                                       rows);
                  },
                  [&](const DepthwiseConv2d& d) -> RuntimeStep {
-                   return DepthwiseConv2dStep{convolution_of(source, d.window, d.activation),
-                                              tables_of(source), rows};
+                   return step_with_tables<DepthwiseConv2dStep>(
+                       source, convolution_of(source, d.window, d.activation), rows);
                  },
                  [&](const FullyConnected& f) -> RuntimeStep {
-                   return FullyConnectedStep{fully_connected_of(source, f.activation), tables_of(source),
-                                             extent(source, node.shape.channels)};
+                   return step_with_tables<FullyConnectedStep>(
+                       source, fully_connected_of(source, f.activation), extent(source, node.shape.channels));
                  },
                  [&](const Add& a) -> RuntimeStep {
                    return AddStep{add_of(source, a.activation), rows};

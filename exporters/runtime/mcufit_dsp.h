@@ -121,21 +121,6 @@ static inline mcufit_s16x2 mcufit_add_odd_s8(mcufit_s16x2 sums, uint32_t word) {
 #endif
 }
 
-/* least - bytes, byte by byte and without signs; 0 where a byte is not below. */
-static inline uint32_t mcufit_missing_u8(uint32_t least, uint32_t bytes) {
-  uint32_t missing = 0;
-#if defined(MCUFIT_ISA_DSP)
-  __asm__("uqsub8 %0, %1, %2" : "=r"(missing) : "r"(least), "r"(bytes));
-#else
-  int bit;
-  for (bit = 0; bit < 32; bit += 8) {
-    const uint32_t a = least >> bit & 0xFFU, b = bytes >> bit & 0xFFU;
-    if (a > b) missing |= (a - b) << bit;
-  }
-#endif
-  return missing;
-}
-
 /* sum + the products of both halves. */
 static inline int32_t mcufit_add_products(mcufit_s16x2 a, mcufit_s16x2 b, int32_t sum) {
 #if defined(MCUFIT_ISA_DSP)
@@ -178,39 +163,9 @@ static inline int32_t mcufit_saturate_s8(int32_t x) {
 }
 
 /* Sums become int8 in a shorter form of the rule where shift and sum are in its reach and the clamp is to all
-   of int8: with p the upper product of 2 * sum and multiplier, (p - (p < 0) + addend) >> bits, saturated; the
-   addend rounds and adds the output's zero point. Shifts by 1 to 21 bits to the right leave room for the
-   addend, and twice a sum under 2^30 is an int32. */
-static inline int mcufit_dsp_short_shift(int32_t shift) { return (uint32_t)(-1 - shift) < 21U; }
-
-static inline int mcufit_dsp_short_sum(int32_t sum) { return (uint32_t)sum + (1U << 30) < 1U << 31; }
-
-static inline int mcufit_clamps_to_s8(const mcufit_requantization *q) {
-  return q->output_min == INT8_MIN && q->output_max == INT8_MAX;
-}
-
-/* Whether this holds of n channels, whose sums are of a bias and at most 2^15 products of int8: with a bias
-   under 2^29 they stay under 2^30. Asked of four channels at a time, the last of which may be asked twice;
-   fewer than four take the rule itself. */
-static inline int mcufit_dsp_short_form(const mcufit_requantization *q, const int32_t *bias, int32_t n) {
-  const int8_t *shift = q->shift;
-  uint32_t out_of_reach = n < 4, wide = 0;
-  for (; n > 0 && out_of_reach == 0; n -= 4) {
-    if (n < 4) {
-      shift += n - 4;
-      bias += n - 4;
-    }
-    out_of_reach = mcufit_missing_u8(0xEBEBEBEBU, mcufit_load_s8x4(shift)); /* -21, to 256 */
-    wide |= (uint32_t)bias[0] + (1U << 29);
-    wide |= (uint32_t)bias[1] + (1U << 29);
-    wide |= (uint32_t)bias[2] + (1U << 29);
-    wide |= (uint32_t)bias[3] + (1U << 29);
-    shift += 4;
-    bias += 4;
-  }
-  return out_of_reach == 0 && wide < 1U << 30 && mcufit_clamps_to_s8(q);
-}
-
+   of int8, which the step says: with p the upper product of 2 * sum and multiplier, (p - (p < 0) + addend) >>
+   bits, saturated; the addend rounds and adds the output's zero point. Shifts by 1 to 21 bits to the right
+   leave room for the addend, and twice a sum under 2^30 is an int32. */
 typedef struct {
   int32_t multiplier, addend, bits;
 } mcufit_dsp_scale;

@@ -68,12 +68,14 @@ typedef struct {
 } mcufit_window;
 
 /* From int32 sums to int8: per output channel multiplier and shift, then the output's zero point and clamp.
- */
+   The short form may be set where no sum reaches 2^30, every shift is from -21 to -1 and the clamp is to all
+   of int8: kernels may then take a shorter form of the rule (mcufit_dsp.h), which gives the same bytes. */
 typedef struct {
   const int32_t *multiplier; /* [output channel], in flash */
   const int8_t *shift;       /* [output channel], in flash; left when positive */
-  int16_t output_zero_point;
+  int8_t output_zero_point;
   int8_t output_min, output_max;
+  int8_t short_form;
 } mcufit_requantization;
 
 /* conv2d and depthwise_conv2d. The bias includes -input_zero_point * (sum of the output channel's filter), so

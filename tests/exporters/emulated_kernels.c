@@ -57,9 +57,10 @@ static const int8_t* next_tables(mcufit_requantization* q) {
   next_bytes(shift, channels);
   q->multiplier = multiplier;
   q->shift = shift;
-  q->output_zero_point = next16();
+  q->output_zero_point = (int8_t)next();
   q->output_min = (int8_t)next();
   q->output_max = (int8_t)next();
+  q->short_form = (int8_t)next();
   return filter;
 }
 

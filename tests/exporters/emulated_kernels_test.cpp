@@ -59,7 +59,7 @@ struct Cases {
     words(t.bias);
     words(t.multiplier);
     raw(t.shift);
-    words({q.output_zero_point, q.output_min, q.output_max});
+    words({q.output_zero_point, q.output_min, q.output_max, q.short_form});
   }
 
   // What steps with a window start with.

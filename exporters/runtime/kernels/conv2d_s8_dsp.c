@@ -30,7 +30,6 @@ typedef struct {
   int32_t run;                   /* bytes of a patch that are neighbours in memory: a row of it, or a pixel */
   int32_t runs;                  /* of a row */
   int32_t last_row, last_column; /* of a first tap whose patch is inside */
-  int short_form;                /* of requantization, and no clamp but to int8 */
   int lanes;                     /* 3 or 2 */
   int32_t block;                 /* channels that are computed at once */
   pixel pixels[LANES];
@@ -629,7 +628,7 @@ static MCUFIT_NOINLINE void compute(tile *t, const portion *p) {
   int lane;
   next.channel = 0;
   next.bias = p->first == 0 ? t->step->bias + p->channel : 0;
-  next.multiplier = complete && t->short_form ? q->multiplier + p->channel : 0;
+  next.multiplier = complete && q->short_form ? q->multiplier + p->channel : 0;
   next.shift = q->shift + p->channel;
   next.taps = t->taps;
   next.end_taps = t->taps + 2 * LANES * words;
@@ -658,7 +657,7 @@ static MCUFIT_NOINLINE void compute(tile *t, const portion *p) {
     }
     compute_words(&next, from);
   }
-  if (complete && !t->short_form) finish(t, p);
+  if (complete && !q->short_form) finish(t, p);
 }
 
 static MCUFIT_NOINLINE void compute_tile(tile *t) {
@@ -718,9 +717,7 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   t.runs = contiguous ? 1 : window->kernel_width;
   t.last_row = window->input_height - 1 - (window->kernel_height - 1) * window->dilation_height;
   t.last_column = window->input_width - 1 - (window->kernel_width - 1) * window->dilation_width;
-  t.short_form = t.filter_bytes <= 1 << 15 &&
-                 mcufit_dsp_short_form(&step->requantization, step->bias, window->output_channels);
-  keeps = t.filter_bytes > DEPTH || !t.short_form;
+  keeps = t.filter_bytes > DEPTH || !step->requantization.short_form;
   t.block = keeps ? CHANNELS : window->output_channels;
   t.taps = t.words + KEPT_WORDS;
   compute_pixels(&t, arena, first_row, end_row);

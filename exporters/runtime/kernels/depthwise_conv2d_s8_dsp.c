@@ -506,7 +506,7 @@ void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int
   p.pixels.step = 4 * (window->stride_width * window->kernel_height - 2 * p.pixels.pairs);
   p.most_columns = most_columns(window);
   find_rows_below(&p, end_row);
-  p.short_form = mcufit_dsp_short_form(&step->requantization, step->bias, channels);
+  p.short_form = step->requantization.short_form;
   for (y = first_row; y < end_row && p.most_columns == 0; ++y) {
     start_row(&p, y);
     compute_slowly(&p);

@@ -200,7 +200,7 @@ void mcufit_fully_connected_s8(const mcufit_fully_connected_s8_step *step, int8_
   const int32_t elements = step->input_elements, interleaved = step->interleaved_outputs;
   int8_t *output = arena + step->output_offset;
   int32_t i = first, by_fours = end < interleaved ? end & ~(OUTPUTS - 1) : interleaved;
-  if ((i & (OUTPUTS - 1)) == 0 && i < by_fours && mcufit_dsp_short_form(q, step->bias, by_fours)) {
+  if (q->short_form && (i & (OUTPUTS - 1)) == 0 && i < by_fours) {
     compute_interleaved(step, arena, i, by_fours, 0);
     i = by_fours;
   }
