@@ -3,7 +3,8 @@
    once, so that each word of a filter is loaded and widened once for all of them. Filters too long for that
    go in portions, and the sums of some output channels wait for the next portion, so that the stack holds no
    more than these. Filters that the exporter interleaved bring two output channels at a time, as
-   mcufit_fully_connected_s8 says; a portion is short enough for the sums of both. */
+   mcufit_fully_connected_s8 says; a portion is short enough for the sums of both. Two pixels, which is what
+   remains of many rows, have a loop of their own there. */
 #define MCUFIT_DSP_SMALL
 #include "mcufit_dsp.h"
 
@@ -31,7 +32,8 @@ typedef struct {
   int32_t runs;                  /* of a row */
   int32_t last_row, last_column; /* of a first tap whose patch is inside */
   int lanes;                     /* 3 or 2 */
-  int32_t block;                 /* channels that are computed at once */
+  int32_t stride; /* words from taps of a lane to its next ones; of two lanes 3 for odd channels */
+  int32_t block;  /* channels that are computed at once */
   pixel pixels[LANES];
   mcufit_s16x2 *taps;                                 /* of each four: (0, 2) of each lane, then (1, 3) */
   mcufit_s16x2 words[KEPT_WORDS + DEPTH / 2 * LANES]; /* the kept sums, then the taps */
@@ -39,15 +41,16 @@ typedef struct {
 } tile;
 
 /* Widens n taps, or up to 3 more, for one lane. */
-static MCUFIT_NOINLINE mcufit_s16x2 *widen(const int8_t *from, int32_t n, mcufit_s16x2 *to) {
+static MCUFIT_NOINLINE mcufit_s16x2 *widen(const int8_t *from, int32_t n, mcufit_s16x2 *to, int32_t stride) {
 #if defined(MCUFIT_ISA_DSP)
   uint32_t word, even;
-#define MCUFIT_WIDEN                    \
-  "ldr %[word], [%[from]], #4\n\t"      \
-  "sxtb16 %[even], %[word]\n\t"         \
-  "sxtb16 %[word], %[word], ror #8\n\t" \
-  "str %[even], [%[to]], #12\n\t"       \
-  "str %[word], [%[to]], #12\n\t"
+#define MCUFIT_WIDEN                            \
+  "ldr %[word], [%[from]], #4\n\t"              \
+  "sxtb16 %[even], %[word]\n\t"                 \
+  "sxtb16 %[word], %[word], ror #8\n\t"         \
+  "str %[even], [%[to]]\n\t"                    \
+  "str %[word], [%[to], %[stride], lsl #2]\n\t" \
+  "add %[to], %[to], %[stride], lsl #3\n\t"
   __asm__ volatile(
       "subs %[n], %[n], #16\n\t"
       "blt 2f\n"
@@ -62,15 +65,15 @@ static MCUFIT_NOINLINE mcufit_s16x2 *widen(const int8_t *from, int32_t n, mcufit
       "bgt 3b\n"
       "4:"
       : [from] "+r"(from), [n] "+r"(n), [to] "+r"(to), [word] "=&r"(word), [even] "=&r"(even)
-      :
+      : [stride] "r"(stride)
       : "cc", "memory");
 #undef MCUFIT_WIDEN
 #else
   for (; n > 0; n -= 4) {
     const uint32_t word = mcufit_load_s8x4(from);
     to[0] = mcufit_even_s8(word);
-    to[LANES] = mcufit_odd_s8(word);
-    to += 2 * LANES;
+    to[stride] = mcufit_odd_s8(word);
+    to += 2 * stride;
     from += 4;
   }
 #endif
@@ -120,12 +123,11 @@ static inline int32_t between(int32_t x, int32_t low, int32_t high) {
 }
 
 /* "Widens" n times one value, a multiple of 4, for one lane. */
-static MCUFIT_NOINLINE mcufit_s16x2 *widen_value(int32_t value, int32_t n, mcufit_s16x2 *to) {
+static MCUFIT_NOINLINE mcufit_s16x2 *widen_value(int32_t value, int32_t n, mcufit_s16x2 *to, int32_t stride) {
   const mcufit_s16x2 pair = mcufit_s16_pair(value, value);
-  for (; n > 0; n -= 4) {
-    to[0] = pair;
-    to[LANES] = pair;
-    to += 2 * LANES;
+  for (; n > 0; n -= 2) {
+    *to = pair;
+    to += stride;
   }
   return to;
 }
@@ -156,9 +158,9 @@ static MCUFIT_NOINLINE void gather(tile *t, int lane, int32_t first, int32_t end
       right = between((window->input_width - column) * channels, left, upto);
     }
     if (by_fours) {
-      if (left > from) to = widen_value(outside, left - from, to);
-      to = widen(x + left, right - left, to);
-      if (upto > right) to = widen_value(outside, upto - right, to);
+      if (left > from) to = widen_value(outside, left - from, to, t->stride);
+      to = widen(x + left, right - left, to, t->stride);
+      if (upto > right) to = widen_value(outside, upto - right, to, t->stride);
     } else {
       if (left > from) byte = fill(outside, left - from, byte);
       byte = copy(x + left, right - left, byte);
@@ -173,7 +175,7 @@ static MCUFIT_NOINLINE void gather(tile *t, int lane, int32_t first, int32_t end
   }
   if (by_fours) return;
   byte = fill(0, (t->bytes - byte) & 3, byte);
-  widen(t->bytes, (int32_t)(byte - t->bytes), to);
+  widen(t->bytes, (int32_t)(byte - t->bytes), to, t->stride);
 }
 
 /* The same of a whole patch whose rows are runs, short ones, or clipped. */
@@ -204,13 +206,16 @@ static MCUFIT_NOINLINE void gather_rows(tile *t, int lane) {
     row += window->dilation_height;
   }
   byte = fill(0, (t->bytes - byte) & 3, byte);
-  widen(t->bytes, (int32_t)(byte - t->bytes), t->taps + lane);
+  widen(t->bytes, (int32_t)(byte - t->bytes), t->taps + lane, t->stride);
 }
 
 /* Widens n taps, a multiple of 4, for all lanes, whose bytes lie `apart`. */
-static inline mcufit_s16x2 *widen_lanes(const int8_t *from, int32_t apart, int32_t n, mcufit_s16x2 *to) {
+static inline mcufit_s16x2 *widen_lanes(const int8_t *from, int32_t apart, int32_t n, mcufit_s16x2 *to,
+                                        int lanes) {
 #if defined(MCUFIT_ISA_DSP)
   __asm__ volatile(
+      "cmp %[lanes], #2\n\t"
+      "beq 2f\n"
       "1:\n\t"
       "ldr r5, [%[x], %[s]]\n\t"
       "ldr r6, [%[x], %[s], lsl #1]\n\t"
@@ -224,14 +229,26 @@ static inline mcufit_s16x2 *widen_lanes(const int8_t *from, int32_t apart, int32
       "sxtb16 r6, r6, ror #8\n\t"
       "subs %[n], %[n], #4\n\t"
       "stmia %[to]!, {r4, r5, r6}\n\t"
-      "bgt 1b"
+      "bgt 1b\n\t"
+      "b 3f\n"
+      "2:\n\t"
+      "ldr r5, [%[x], %[s]]\n\t"
+      "ldr r4, [%[x]], #4\n\t"
+      "subs %[n], %[n], #4\n\t"
+      "sxtb16 r8, r4, ror #8\n\t"
+      "sxtb16 r9, r5, ror #8\n\t"
+      "sxtb16 r4, r4\n\t"
+      "sxtb16 r5, r5\n\t"
+      "stmia %[to]!, {r4, r5, r8, r9}\n\t"
+      "bgt 2b\n"
+      "3:"
       : [x] "+r"(from), [to] "+r"(to), [n] "+r"(n)
-      : [s] "r"(apart)
+      : [s] "r"(apart), [lanes] "r"(lanes)
       : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
 #else
   int lane;
-  for (lane = 0; lane < LANES; ++lane) widen(from + lane * apart, n, to + lane);
-  to += n / 2 * LANES;
+  for (lane = 0; lane < lanes; ++lane) widen(from + lane * apart, n, to + lane, lanes);
+  to += n / 2 * lanes;
 #endif
   return to;
 }
@@ -244,7 +261,7 @@ static int32_t apart_of(const tile *t) {
    other over the end of a row. A lane that repeats the last pixel is not. */
 static int in_line(const tile *t) {
   const mcufit_view *view = &t->step->input;
-  const pixel *p = t->pixels, *last = p + LANES - 1;
+  const pixel *p = t->pixels, *last = p + t->lanes - 1;
   int32_t from_first = (last->column - p->column) * (int32_t)view->pixel_stride;
   if (last->output == last[-1].output || !inside_columns(t, p) || !inside_columns(t, last)) return 0;
   if (p->row != last->row) {
@@ -253,7 +270,7 @@ static int in_line(const tile *t) {
       return 0;
     from_first += mcufit_row(view, last->row) - mcufit_row(view, p->row);
   }
-  return from_first == (LANES - 1) * apart_of(t);
+  return from_first == (t->lanes - 1) * apart_of(t);
 }
 
 /* Widens taps [first, end) of pixels in line, whose runs come by fours. */
@@ -273,11 +290,10 @@ static MCUFIT_NOINLINE void gather_lanes(tile *t, int32_t first, int32_t end) {
     const int32_t n = run - from < end - first ? run - from : end - first;
     const int32_t column = p->column + kx * window->dilation_width;
     if ((uint32_t)row < (uint32_t)window->input_height) {
-      to = widen_lanes(t->input + mcufit_row(view, row) + column * view->pixel_stride + from, apart, n, to);
+      to = widen_lanes(t->input + mcufit_row(view, row) + column * view->pixel_stride + from, apart, n, to,
+                       t->lanes);
     } else {
-      int lane;
-      for (lane = 0; lane < LANES; ++lane) widen_value(t->step->input_zero_point, n, to + lane);
-      to += n / 2 * LANES;
+      to = widen_value(t->step->input_zero_point, n * t->lanes, to, 1);
     }
     first += n;
     from = 0;
@@ -291,7 +307,7 @@ static MCUFIT_NOINLINE void gather_lanes(tile *t, int32_t first, int32_t end) {
 static MCUFIT_NOINLINE void gather_tile(tile *t, int32_t first, int32_t end) {
   const int rows = t->runs == 1 && end - first == t->filter_bytes && (t->run <= 16 || (t->run & 3) != 0);
   int lane;
-  if (t->lanes == LANES && (t->run & 3) == 0 && in_line(t)) {
+  if (t->stride == t->lanes && (t->run & 3) == 0 && in_line(t)) {
     gather_lanes(t, first, end);
     return;
   }
@@ -344,8 +360,8 @@ typedef struct {
    channels; bytes of the instructions of four taps. */
 #define PAIR_ROUND 8
 #define PAIR_BYTES 68
-#define TWO_LANES_ROUND 2
-#define TWO_LANES_BYTES 52
+#define TWO_LANES_ROUND 4
+#define TWO_LANES_BYTES 48
 #define CHANNEL_ROUND 3
 #define CHANNEL_BYTES 44
 
@@ -378,13 +394,14 @@ static int32_t left_out(int32_t words, int32_t round, int32_t bytes) {
   "asr " sum ", " sum       \
   ", lr\n\t"                \
   "ssat " sum ", #8, " sum "\n\t"
-#define MCUFIT_RESCALE_LANES(a, b, c) MCUFIT_SCALE MCUFIT_RESCALE(a) MCUFIT_RESCALE(b) MCUFIT_RESCALE(c)
+#define MCUFIT_RESCALE_TWO(a, b) MCUFIT_SCALE MCUFIT_RESCALE(a) MCUFIT_RESCALE(b)
+#define MCUFIT_RESCALE_THREE(a, b, c) MCUFIT_RESCALE_TWO(a, b) MCUFIT_RESCALE(c)
 /* Bytes or half words of r4, r5, r6 to channel `pair` of the lanes; that of a lane that there is not comes
    first and is written over. */
-#define MCUFIT_STORE(store)      \
-  "ldr lr, %[output2]\n\t" store \
-  " r6, [lr, %[pair]]\n\t"       \
+#define MCUFIT_STORE_TWO(store) \
   "ldrd %[e], lr, %[output0]\n\t" store " r5, [lr, %[pair]]\n\t" store " r4, [%[e], %[pair]]\n\t"
+#define MCUFIT_STORE_THREE(store) \
+  "ldr lr, %[output2]\n\t" store " r6, [lr, %[pair]]\n\t" MCUFIT_STORE_TWO(store)
 /* Where sums of channel `pair` are kept. */
 #define MCUFIT_KEPT                        \
   "ldr %[word], %[kept]\n\t"               \
@@ -427,7 +444,73 @@ static int32_t first_sum(const computation *next, int32_t channel, int32_t lane)
 }
 #endif
 
-/* Computes pairs of channels up to the end; w is the next one's interleaved filter. */
+#if defined(MCUFIT_ISA_DSP)
+/* Sums of a pair's first channel start from its bias; those of both start from the same. */
+#define MCUFIT_PAIR_BIAS                                 \
+  "1:\n\t"                                               \
+  "ldrd %[pair], %[word], %[channel]\n\t" /* and bias */ \
+  "cbz %[word], 3f\n\t"                                  \
+  "ldr r4, [%[word], %[pair], lsl #2]\n\t"               \
+  "mov r5, r4\n\t"
+#define MCUFIT_PAIR_ENTER                           \
+  "mov r8, r4\n\t"                                  \
+  "mov r9, r5\n\t"                                  \
+  "ldrd %[x], %[word], %[taps]\n\t" /* and entry */ \
+  "mov pc, %[word]\n"
+/* The second channel's sum of a lane from its bias and the sum of both. */
+#define MCUFIT_SECOND(from, first, both) \
+  "sub " both ", " first                 \
+  "\n\t"                                 \
+  "add " both ", " from ", " both ", asr #8\n\t"
+#define MCUFIT_KEPT_SECOND(at, first, both) \
+  "ldr %[e], [%[word], #" at "]\n\t" MCUFIT_SECOND("%[e]", first, both)
+#define MCUFIT_PAIR_SECOND_BIAS                          \
+  "ldrd %[pair], %[word], %[channel]\n\t" /* and bias */ \
+  "cmp %[word], #0\n\t"                                  \
+  "beq.w 8f\n\t"                                         \
+  "add %[word], %[word], %[pair], lsl #2\n\t"            \
+  "ldr %[word], [%[word], #4]\n\t"
+#define MCUFIT_UNLESS_SCALED(to) \
+  "ldr %[x], %[multiplier]\n\t"  \
+  "cmp %[x], #0\n\t"             \
+  "beq.w " to "\n\t"
+#define MCUFIT_PAIR_NEXT                          \
+  "11:\n\t"                                       \
+  "ldrd %[x], %[word], %[skip]\n\t" /* and end */ \
+  "add %[pair], #2\n\t"                           \
+  "str %[pair], %[channel]\n\t"                   \
+  "add %[w], %[x]\n\t"                            \
+  "cmp %[pair], %[word]\n\t"                      \
+  "bne.w 1b\n\t"
+/* Where the loop at label 4 is entered. */
+#define MCUFIT_FIND_ENTRY   \
+  "ldr r9, %[left_out]\n\t" \
+  "adr.w r11, 4f\n\t"       \
+  "add r9, r11\n\t"         \
+  "str r9, %[entry]\n"
+#else
+/* The same for any number of lanes. */
+static void compute_pairs_of(computation *next, const int8_t *w, int32_t stride) {
+  const int32_t words = (int32_t)(next->end_taps - next->taps) / stride; /* two taps of both */
+  for (; next->channel != next->end; next->channel += 2) {
+    int32_t lane;
+    for (lane = 0; lane < next->lanes; ++lane) {
+      int32_t first = 0, both = 0, i;
+      for (i = 0; i < words; ++i) {
+        const uint32_t word = mcufit_load_s8x4(w + 4 * i);
+        first = mcufit_add_products(mcufit_even_s8(word), next->taps[i * stride + lane], first);
+        both = mcufit_add_products(word, next->taps[i * stride + lane], both);
+      }
+      both = ((both - first) >> 8) + first_sum(next, next->channel + 1, lane);
+      put_sum(next, next->channel, lane, first + first_sum(next, next->channel, lane));
+      put_sum(next, next->channel + 1, lane, both);
+    }
+    w += 4 * words + next->skip;
+  }
+}
+#endif
+
+/* Computes pairs of channels up to the end for three lanes; w is the next one's interleaved filter. */
 static inline void compute_pairs(computation *next, const int8_t *w) {
 #if defined(MCUFIT_ISA_DSP)
   const mcufit_s16x2 *x;
@@ -438,106 +521,86 @@ static inline void compute_pairs(computation *next, const int8_t *w) {
   "sxtb16 %[pair], " w "\n\t" MCUFIT_ADD("r8", w, "r11") MCUFIT_ADD("r9", w, "r12")                    \
       MCUFIT_ADD("r10", w, "lr") MCUFIT_ADD("r4", "%[pair]", "r11") MCUFIT_ADD("r5", "%[pair]", "r12") \
           MCUFIT_ADD("r6", "%[pair]", "lr")
-#define MCUFIT_TAPS_OF_TWO(w)                                                       \
-  "ldrd r11, r12, [%[x]], #12\n\t"                                                  \
-  "sxtb16 %[pair], " w "\n\t" MCUFIT_ADD("r8", w, "r11") MCUFIT_ADD("r9", w, "r12") \
-      MCUFIT_ADD("r4", "%[pair]", "r11") MCUFIT_ADD("r5", "%[pair]", "r12")
 #define MCUFIT_THREE \
   "ldrd %[word], %[e], [%[w]], #8\n\t" MCUFIT_TAPS_OF_THREE("%[word]") MCUFIT_TAPS_OF_THREE("%[e]")
-#define MCUFIT_TWO \
-  "ldrd %[word], %[e], [%[w]], #8\n\t" MCUFIT_TAPS_OF_TWO("%[word]") MCUFIT_TAPS_OF_TWO("%[e]")
-#define MCUFIT_SECOND(from, first, both) \
-  "sub " both ", " first                 \
-  "\n\t"                                 \
-  "add " both ", " from ", " both ", asr #8\n\t"
-#define MCUFIT_KEPT_SECOND(at, first, both) \
-  "ldr %[e], [%[word], #" at "]\n\t" MCUFIT_SECOND("%[e]", first, both)
   __asm__ volatile(
-      "ldrd r10, r9, %[lanes]\n\t" /* and left_out */
-      "cmp r10, #3\n\t"
-      "adr.w r11, 2f\n\t"
-      "it eq\n\t"
-      "adreq.w r11, 4f\n\t"
-      "add r9, r11\n\t"
-      "str r9, %[entry]\n"
-      "1:\n\t"
-      "ldrd %[pair], %[word], %[channel]\n\t" /* and bias */
-      "cbz %[word], 3f\n\t"
-      "ldr r4, [%[word], %[pair], lsl #2]\n\t"
-      "mov r5, r4\n\t"
+      MCUFIT_FIND_ENTRY MCUFIT_PAIR_BIAS
       "mov r6, r4\n"
       "6:\n\t"
-      "mov r8, r4\n\t"
-      "mov r9, r5\n\t"
-      "mov r10, r6\n\t"
-      "ldrd %[x], %[word], %[taps]\n\t" /* and entry */
-      "mov pc, %[word]\n"
+      "mov r10, r6\n\t" MCUFIT_PAIR_ENTER
       "3:\n\t" MCUFIT_KEPT "ldmia.w %[word], {r4, r5, r6}\n\t"
-      "b 6b\n"
-      "8:\n\t" MCUFIT_KEPT MCUFIT_KEPT_SECOND("12", "r4", "r8") MCUFIT_KEPT_SECOND("16", "r5", "r9")
-          MCUFIT_KEPT_SECOND("20", "r6", "r10")
-      "b.w 9f\n\t"
+      "b 6b\n\t"
       ".balign 4\n" /* of the section too, which adr asks for */
-      "2:\n\t" MCUFIT_TWO MCUFIT_TWO MCUFIT_ROUND_END
-      "bne 2b\n\t"
-      "b.w 7f\n\t"
-      ".balign 4\n"
       "4:\n\t" MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE
           MCUFIT_THREE MCUFIT_ROUND_END
-      "bne.w 4b\n"
-      "7:\n\t"
-      "ldrd %[pair], %[word], %[channel]\n\t" /* and bias */
-      "cmp %[word], #0\n\t"
-      "beq.w 8b\n\t"
-      "add %[word], %[word], %[pair], lsl #2\n\t"
-      "ldr %[word], [%[word], #4]\n\t" MCUFIT_SECOND("%[word]", "r4", "r8")
+      "bne.w 4b\n\t" MCUFIT_PAIR_SECOND_BIAS MCUFIT_SECOND("%[word]", "r4", "r8")
           MCUFIT_SECOND("%[word]", "r5", "r9") MCUFIT_SECOND("%[word]", "r6", "r10")
-      "9:\n\t"
-      "ldr %[x], %[multiplier]\n\t"
-      "cmp %[x], #0\n\t"
-      "beq.w 10f\n\t" MCUFIT_RESCALE_LANES("r4", "r5", "r6")
-      "add %[pair], #1\n\t" MCUFIT_RESCALE_LANES("r8", "r9", "r10")
+      "9:\n\t" MCUFIT_UNLESS_SCALED("10f") MCUFIT_RESCALE_THREE("r4", "r5", "r6")
+      "add %[pair], #1\n\t" MCUFIT_RESCALE_THREE("r8", "r9", "r10")
       "sub %[pair], #1\n\t"
       "bfi r4, r8, #8, #8\n\t"
       "bfi r5, r9, #8, #8\n\t"
-      "bfi r6, r10, #8, #8\n\t" MCUFIT_STORE("strh.w")
-      "11:\n\t"
-      "ldrd %[x], %[word], %[skip]\n\t" /* and end */
-      "add %[pair], #2\n\t"
-      "str %[pair], %[channel]\n\t"
-      "add %[w], %[x]\n\t"
-      "cmp %[pair], %[word]\n\t"
-      "bne.w 1b\n\t"
+      "bfi r6, r10, #8, #8\n\t" MCUFIT_STORE_THREE("strh.w") MCUFIT_PAIR_NEXT
       "b 12f\n"
+      "8:\n\t" MCUFIT_KEPT MCUFIT_KEPT_SECOND("12", "r4", "r8") MCUFIT_KEPT_SECOND("16", "r5", "r9")
+          MCUFIT_KEPT_SECOND("20", "r6", "r10")
+      "b 9b\n"
       "10:\n\t" MCUFIT_KEPT "stmia.w %[word], {r4, r5, r6, r8, r9, r10}\n\t"
       "b 11b\n"
       "12:"
       : MCUFIT_COMPUTATION_OPERANDS);
 #undef MCUFIT_TAPS_OF_THREE
-#undef MCUFIT_TAPS_OF_TWO
 #undef MCUFIT_THREE
-#undef MCUFIT_TWO
-#undef MCUFIT_SECOND
-#undef MCUFIT_KEPT_SECOND
 #else
-  const int32_t words = (int32_t)(next->end_taps - next->taps) / LANES; /* two taps of both */
-  for (; next->channel != next->end; next->channel += 2) {
-    int32_t lane;
-    for (lane = 0; lane < next->lanes; ++lane) {
-      int32_t first = 0, both = 0, i;
-      for (i = 0; i < words; ++i) {
-        const uint32_t word = mcufit_load_s8x4(w + 4 * i);
-        first = mcufit_add_products(mcufit_even_s8(word), next->taps[i * LANES + lane], first);
-        both = mcufit_add_products(word, next->taps[i * LANES + lane], both);
-      }
-      both = ((both - first) >> 8) + first_sum(next, next->channel + 1, lane);
-      put_sum(next, next->channel, lane, first + first_sum(next, next->channel, lane));
-      put_sum(next, next->channel + 1, lane, both);
-    }
-    w += 4 * words + next->skip;
-  }
+  compute_pairs_of(next, w, LANES);
 #endif
 }
+
+/* The same for two lanes, whose taps stand side by side. */
+static inline void compute_pairs_of_two_lanes(computation *next, const int8_t *w) {
+#if defined(MCUFIT_ISA_DSP)
+  const mcufit_s16x2 *x;
+  int32_t word, pair, e;
+/* Sums of the first channel in r4 and r5, of both in r8 and r9. */
+#define MCUFIT_TAPS_OF_TWO(w, x0, x1)                                         \
+  "sxtb16 %[pair], " w "\n\t" MCUFIT_ADD("r8", w, x0) MCUFIT_ADD("r9", w, x1) \
+      MCUFIT_ADD("r4", "%[pair]", x0) MCUFIT_ADD("r5", "%[pair]", x1)
+#define MCUFIT_TWO                                                                     \
+  "ldrd %[word], %[e], [%[w]], #8\n\t"                                                 \
+  "ldmia.w %[x]!, {r10, r11, r12, lr}\n\t" MCUFIT_TAPS_OF_TWO("%[word]", "r10", "r11") \
+      MCUFIT_TAPS_OF_TWO("%[e]", "r12", "lr")
+  __asm__ volatile(
+      MCUFIT_FIND_ENTRY MCUFIT_PAIR_BIAS
+      "6:\n\t" MCUFIT_PAIR_ENTER
+      "3:\n\t" MCUFIT_KEPT "ldrd r4, r5, [%[word]]\n\t"
+      "b 6b\n\t"
+      ".balign 4\n"
+      "4:\n\t" MCUFIT_TWO MCUFIT_TWO MCUFIT_TWO MCUFIT_TWO MCUFIT_ROUND_END
+      "bne.w 4b\n\t" MCUFIT_PAIR_SECOND_BIAS MCUFIT_SECOND("%[word]", "r4", "r8")
+          MCUFIT_SECOND("%[word]", "r5", "r9")
+      "9:\n\t" MCUFIT_UNLESS_SCALED("10f") MCUFIT_RESCALE_TWO("r4", "r5")
+      "add %[pair], #1\n\t" MCUFIT_RESCALE_TWO("r8", "r9")
+      "sub %[pair], #1\n\t"
+      "bfi r4, r8, #8, #8\n\t"
+      "bfi r5, r9, #8, #8\n\t" MCUFIT_STORE_TWO("strh.w") MCUFIT_PAIR_NEXT
+      "b 12f\n"
+      "8:\n\t" MCUFIT_KEPT MCUFIT_KEPT_SECOND("12", "r4", "r8") MCUFIT_KEPT_SECOND("16", "r5", "r9")
+      "b 9b\n"
+      "10:\n\t" MCUFIT_KEPT "strd r4, r5, [%[word]]\n\t"
+      "strd r8, r9, [%[word], #12]\n\t"
+      "b 11b\n"
+      "12:"
+      : MCUFIT_COMPUTATION_OPERANDS);
+#undef MCUFIT_TAPS_OF_TWO
+#undef MCUFIT_TWO
+#else
+  compute_pairs_of(next, w, 2);
+#endif
+}
+#if defined(MCUFIT_ISA_DSP)
+#undef MCUFIT_SECOND
+#undef MCUFIT_KEPT_SECOND
+#endif
 
 /* Computes the channels up to the end; w is the next one's filter. */
 static inline void compute_words(computation *next, const int8_t *w) {
@@ -551,10 +614,7 @@ static inline void compute_words(computation *next, const int8_t *w) {
   "ldr.w %[word], [%[w]], #4\n\t" \
   "sxtb16 %[pair], %[word]\n\t" MCUFIT_TAPS "sxtb16 %[pair], %[word], ror #8\n\t" MCUFIT_TAPS
   __asm__ volatile(
-      "adr.w r9, 4f\n\t"
-      "ldr r10, %[left_out]\n\t"
-      "add r9, r10\n\t"
-      "str r9, %[entry]\n"
+      MCUFIT_FIND_ENTRY
       "1:\n\t"
       "ldrd %[pair], %[word], %[channel]\n\t" /* and bias */
       "cbz %[word], 3f\n\t"
@@ -570,9 +630,7 @@ static inline void compute_words(computation *next, const int8_t *w) {
       "4:\n\t" MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_ROUND_END
       "bne 4b\n\t"
       "ldr %[pair], %[channel]\n\t"
-      "ldr %[x], %[multiplier]\n\t"
-      "cmp %[x], #0\n\t"
-      "beq.w 9f\n\t" MCUFIT_RESCALE_LANES("r4", "r5", "r6") MCUFIT_STORE("strb")
+ MCUFIT_UNLESS_SCALED("9f") MCUFIT_RESCALE_THREE("r4", "r5", "r6") MCUFIT_STORE_THREE("strb")
       "10:\n\t"
       "ldrd %[x], %[word], %[skip]\n\t" /* and end */
       "add %[pair], #1\n\t"
@@ -631,7 +689,7 @@ static MCUFIT_NOINLINE void compute(tile *t, const portion *p) {
   next.multiplier = complete && q->short_form ? q->multiplier + p->channel : 0;
   next.shift = q->shift + p->channel;
   next.taps = t->taps;
-  next.end_taps = t->taps + 2 * LANES * words;
+  next.end_taps = t->taps + 2 * t->stride * words;
   next.kept = (int32_t *)t->words;
   next.rounding = 2 * q->output_zero_point + 1;
   next.lanes = t->lanes;
@@ -641,9 +699,13 @@ static MCUFIT_NOINLINE void compute(tile *t, const portion *p) {
   if (t->step->interleaved && channels > 1) {
     next.end = channels & ~1;
     next.skip = 2 * t->filter_bytes - 8 * words;
-    next.left_out = t->lanes == LANES ? left_out(words, PAIR_ROUND, PAIR_BYTES)
-                                      : left_out(words, TWO_LANES_ROUND, TWO_LANES_BYTES);
-    compute_pairs(&next, w + 2 * p->first);
+    if (t->stride == LANES) {
+      next.left_out = left_out(words, PAIR_ROUND, PAIR_BYTES);
+      compute_pairs(&next, w + 2 * p->first);
+    } else {
+      next.left_out = left_out(words, TWO_LANES_ROUND, TWO_LANES_BYTES);
+      compute_pairs_of_two_lanes(&next, w + 2 * p->first);
+    }
   }
   next.skip = t->filter_bytes - 4 * words;
   next.left_out = left_out(words, CHANNEL_ROUND, CHANNEL_BYTES);
@@ -689,6 +751,7 @@ static void compute_pixels(tile *t, int8_t *arena, int32_t y, int32_t end_row) {
   while (left > 0) {
     int lane;
     t->lanes = tile_lanes(left);
+    t->stride = step->interleaved && (window->output_channels & 1) == 0 ? t->lanes : LANES;
     for (lane = 0; lane < t->lanes; ++lane) {
       t->pixels[lane] = p;
       if (--left <= 0) continue;
