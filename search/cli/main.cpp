@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <iostream>
+#include <typeinfo>
 
 #include "blocks/foundation/text.h"
 #include "blocks/foundation/version.h"
@@ -39,6 +41,20 @@ void print_help(const Verb& v, const po::options_description& options) {
             << options << "\nexample: " << v.example() << "\n";
 }
 
+// "; accepted: a number" where the fault is an option's value of another type; else nothing.
+std::string accepted_value(const po::options_description& options, const po::error& error) {
+  const auto* fault = dynamic_cast<const po::validation_error*>(&error);
+  if (fault == nullptr) return "";
+  const std::string name = fault->get_option_name();  // with its dashes
+  const auto* option =
+      options.find_nothrow(name.substr(std::min(name.find_first_not_of('-'), name.size())), false);
+  if (option == nullptr) return "";
+  const auto* typed = dynamic_cast<const po::typed_value_base*>(option->semantic().get());
+  if (typed == nullptr) return "";
+  if (typed->value_type() == typeid(double)) return "; accepted: a number";
+  return typed->value_type() == typeid(std::string) ? "" : "; accepted: a whole number";
+}
+
 ExitCode run_verb(const Verb& v, const std::vector<std::string>& words) {
   po::options_description visible("options");
   visible.add_options()("help,h", "this text")("json", "one JSON document on standard output");
@@ -56,8 +72,8 @@ ExitCode run_verb(const Verb& v, const std::vector<std::string>& words) {
     }
     po::notify(values);
   } catch (const po::error& error) {
-    throw Error(ExitCode::usage,
-                fmt::format("mcufit {}: {}; see `mcufit {} --help`", v.name(), error.what(), v.name()));
+    throw Error(ExitCode::usage, fmt::format("mcufit {}: {}{}; see `mcufit {} --help`", v.name(),
+                                             error.what(), accepted_value(all, error), v.name()));
   }
   const auto arguments = values.count("argument") > 0 ? values["argument"].as<std::vector<std::string>>()
                                                       : std::vector<std::string>{};

@@ -43,6 +43,17 @@ TEST_F(BadInput, UsageErrorsAreTwo) {
   EXPECT_EQ(mcufit({"config", "schema", "jop"}, folder_.path()).exit_code, 2);
 }
 
+TEST_F(BadInput, AValueOfAnotherTypeIsToldWhatIsAccepted) {
+  const Finished number = mcufit({"fit", "--target", "nrf52840", "--mac-factor", "much"}, folder_.path());
+  EXPECT_EQ(number.exit_code, 2);
+  EXPECT_THAT(number.err,
+              HasSubstr("('much') for option '--mac-factor' is invalid; accepted: a number; see"));
+  const Finished whole = mcufit({"import", "m.tflite", "--vectors", "1.5"}, folder_.path());
+  EXPECT_EQ(whole.exit_code, 2);
+  EXPECT_THAT(whole.err, HasSubstr("; accepted: a whole number; see"));
+  EXPECT_THAT(mcufit({"import", "m.tflite", "--vectors"}, folder_.path()).err, HasSubstr("is missing; see"));
+}
+
 TEST_F(BadInput, HelpIsThereForEveryVerb) {
   const Finished overview = mcufit({"--help"}, folder_.path());
   EXPECT_EQ(overview.exit_code, 0);
