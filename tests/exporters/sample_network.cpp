@@ -4,11 +4,15 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <cmath>
+
 #include "blocks/builder.h"
 #include "blocks/foundation/random.h"
 #include "blocks/lower.h"
+#include "blocks/weights.h"
 #include "cost-models/layout.h"
 #include "exporters/interpreter.h"
+#include "exporters/quantize.h"
 
 namespace mcufit::testing {
 namespace {
@@ -83,6 +87,21 @@ QuantizedGraph random_integers(const Graph& graph, std::uint64_t seed) {
 }
 
 QuantizedGraph sample_network(std::uint64_t seed) { return random_integers(sample_graph(), seed); }
+
+QuantizedGraph sized_network(Random& random, const Graph& graph, std::span<const std::int8_t> sample) {
+  constexpr Quantization kImage{1.0F / 255.0F, -128};
+  Lowered net{graph, zero_weights(graph)};
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    NodeWeights& w = net.weights.nodes[static_cast<std::size_t>(id)];
+    const double taps = static_cast<double>(w.filter.size()) / graph.node(id).shape.channels;
+    for (float& f : w.filter) f = static_cast<float>((random.unit() * 2 - 1) * 2.5 / std::sqrt(taps));
+    for (float& f : w.bias) f = static_cast<float>(random.unit() - 0.5);
+  }
+  std::vector<float> real;
+  for (const std::int8_t byte : sample)
+    real.push_back(kImage.scale * static_cast<float>(byte - kImage.zero_point));
+  return quantize(net, observe_ranges(net, {real}), kImage);
+}
 
 std::vector<TestVector> sample_vectors(const QuantizedGraph& graph, std::size_t count, std::uint64_t seed) {
   Random random(seed, {1});

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "blocks/foundation/random.h"
 #include "cost-models/price.h"
 #include "exporters/package.h"
 
@@ -17,6 +19,10 @@ QuantizedGraph sample_network(std::uint64_t seed);
 
 // Any network lowered, with random integers in it.
 QuantizedGraph random_integers(const Graph& graph, std::uint64_t seed);
+
+// The same with weights sized so that activations keep their size from layer to layer, and the ranges of one
+// sample, an image: outputs that tell something of deep networks.
+QuantizedGraph sized_network(Random& random, const Graph& graph, std::span<const std::int8_t> sample);
 
 // Random inputs with the interpreter's outputs.
 std::vector<TestVector> sample_vectors(const QuantizedGraph& graph, std::size_t count, std::uint64_t seed);

@@ -6,20 +6,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 #include <span>
 #include <string>
 
-#include "blocks/weights.h"
 #include "cost-models/grouping.h"
 #include "exporters/checksums.h"
 #include "exporters/interpreter.h"
 #include "exporters/plan_runner.h"
-#include "exporters/quantize.h"
 #include "tests/cost-models/published_nets.h"
 #include "tests/exporters/random_graphs.h"
 #include "tests/exporters/random_nets.h"
+#include "tests/exporters/sample_network.h"
 #include "tests/random_seed.h"
 
 namespace mcufit::testing {
@@ -214,22 +212,6 @@ TEST(StreamedPlans, ThePlannersFedPlansGiveTheInterpretersBytes) {
   EXPECT_GT(fed, 10);
 }
 
-// Weights sized so that activations keep their size from layer to layer, and ranges of the sample.
-QuantizedGraph quantized_net(Random& random, const Graph& graph, std::span<const std::int8_t> sample) {
-  constexpr Quantization kImage{1.0F / 255.0F, -128};
-  Lowered net{graph, zero_weights(graph)};
-  for (NodeId id = 0; id < graph.size(); ++id) {
-    NodeWeights& w = net.weights.nodes[static_cast<std::size_t>(id)];
-    const double taps = static_cast<double>(w.filter.size()) / graph.node(id).shape.channels;
-    for (float& f : w.filter) f = static_cast<float>((random.unit() * 2 - 1) * 2.5 / std::sqrt(taps));
-    for (float& f : w.bias) f = static_cast<float>(random.unit() - 0.5);
-  }
-  std::vector<float> real;
-  for (const std::int8_t byte : sample)
-    real.push_back(kImage.scale * static_cast<float>(byte - kImage.zero_point));
-  return quantize(net, observe_ranges(net, {real}), kImage);
-}
-
 // The smallest plan of each published net at the largest MAC factor for which RAM was published.
 TEST(StreamedPlans, PublishedNetsFedPieceByPieceGiveTheInterpretersBytes) {
   MCUFIT_TRACE_SEED();
@@ -238,7 +220,7 @@ TEST(StreamedPlans, PublishedNetsFedPieceByPieceGiveTheInterpretersBytes) {
     SCOPED_TRACE(net.name);
     const Graph graph = published_graph(net, false);
     const auto input = random_bytes(random, graph.input_shape().elements());
-    const QuantizedGraph quantized = quantized_net(random, graph, input);
+    const QuantizedGraph quantized = sized_network(random, graph, input);
     const MemoryPlan smallest =
         plan(graph, {.input_streamed = true, .most_mac_factor = net.published.back().mac_factor});
     EXPECT_TRUE(in_tiles(smallest.steps.front()));
