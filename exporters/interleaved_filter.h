@@ -25,7 +25,8 @@ struct InterleavedFilter {
 // below 2^31 whatever the input is. Those of up to 510 inputs always do.
 InterleavedFilter interleave_fours(std::span<const std::int8_t> filter, std::int16_t outputs);
 
-// Of conv2d, by twos: all but an odd last one, or none. Its kernel takes the sums apart after 144 inputs.
+// Of conv2d, by twos: all or none, and none of an odd number or of fewer than 24 inputs. Its kernel takes
+// the sums apart after 144 inputs.
 InterleavedFilter interleave_twos(std::span<const std::int8_t> filter, std::int16_t outputs);
 
 InterleavedFilter interleave(const Conv2dStep& step);

@@ -81,8 +81,7 @@ typedef struct {
 /* conv2d and depthwise_conv2d. The bias includes -input_zero_point * (sum of the output channel's filter), so
    that sums run over the stored bytes; taps outside the input count as input_zero_point, which is 0 where
    none lies there. Interleaved filters lie as [kh * kw * in / 4][2][2][2]: of four taps 0 and 2 before 1 and
-   3, of both taps the bytes of both outputs, the second less 1 where the first is negative; that of an odd
-   output at last is as it was. */
+   3, of both taps the bytes of both outputs, the second less 1 where the first is negative. */
 typedef struct {
   mcufit_view input, output;
   mcufit_window window;

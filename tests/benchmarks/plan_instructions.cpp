@@ -10,6 +10,7 @@
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "blocks/foundation/text.h"
+#include "blocks/lower.h"
 #include "exporters/device/device.h"
 #include "exporters/tflite/import.h"
 #include "tests/cost-models/published_nets.h"
@@ -76,15 +77,19 @@ std::vector<Case> published_cases(const testing::PublishedNet& net, const Graph&
   return cases;
 }
 
+QuantizedGraph sized(const Graph& lowered) {
+  Random random(kSeed);
+  std::vector<std::int8_t> sample;
+  for (std::int64_t i = 0; i < lowered.input_shape().elements(); ++i)
+    sample.push_back(static_cast<std::int8_t>(random.between(-128, 127)));
+  return testing::sized_network(random, lowered, sample);
+}
+
 void print_published() {
   for (const testing::PublishedNet& net : testing::published_nets()) {
     Graph graph = testing::published_graph(net, false);
     graph.name = net.name;
-    Random random(kSeed);
-    std::vector<std::int8_t> sample;
-    for (std::int64_t i = 0; i < graph.input_shape().elements(); ++i)
-      sample.push_back(static_cast<std::int8_t>(random.between(-128, 127)));
-    print(testing::sized_network(random, graph, sample), published_cases(net, graph), 1);
+    print(sized(graph), published_cases(net, graph), 1);
   }
 }
 
@@ -104,8 +109,8 @@ void print_shared(const std::string& name, const std::string& file) {
 
 // What tiles cost a family's default member with the input in RAM.
 void print_family(const std::string& name) {
-  const Graph graph = family(name).build(default_hyperparameters(family(name)), {{48, 48, 1}, 2});
-  const QuantizedGraph net = testing::random_integers(graph, kSeed);
+  const Family& f = family(name);
+  const QuantizedGraph net = sized(lower(f.build(default_hyperparameters(f), {{48, 48, 1}, 2})));
   std::vector<Case> cases{{"layer by layer", plan(net.graph)}};
   for (const double factor : {1.0, 1.2, 2.0})
     cases.push_back({fmt::format("least RAM, MAC factor at most {}", factor),

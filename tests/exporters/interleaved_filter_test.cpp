@@ -45,27 +45,40 @@ TEST(InterleavedFilter, HalfWordsAreSumsOfTwoOutputs) {
 
 TEST(InterleavedFilter, OfConvolutionsTwoOutputsLieTogether) {
   Random random(test_seed(), {3});
-  const std::vector<std::int8_t> filter = random_filter(random, 5, 8);
-  const InterleavedFilter result = interleave_twos(filter, 5);
+  constexpr int inputs = 24;
+  const std::vector<std::int8_t> filter = random_filter(random, 4, inputs);
+  const InterleavedFilter result = interleave_twos(filter, 4);
   ASSERT_EQ(result.outputs, 4);
   ASSERT_EQ(result.bytes.size(), filter.size());
   constexpr int order[] = {0, 2, 1, 3};
-  for (int i = 0; i < 16; ++i) {  // outputs 2 and 3
+  for (int i = 0; i < 2 * inputs; ++i) {  // outputs 2 and 3
     const int input = i / 2 / 4 * 4 + order[i / 2 % 4];
-    const int first = weight(filter, 2 * 8 + input);
-    const int second = weight(filter, 3 * 8 + input) - (first < 0 ? 1 : 0);
-    EXPECT_EQ(weight(result.bytes, 16 + i), i % 2 == 0 ? first : second) << i;
+    const int first = weight(filter, 2 * inputs + input);
+    const int second = weight(filter, 3 * inputs + input) - (first < 0 ? 1 : 0);
+    EXPECT_EQ(weight(result.bytes, 2 * inputs + i), i % 2 == 0 ? first : second) << i;
   }
-  EXPECT_TRUE(std::equal(filter.begin() + 32, filter.end(), result.bytes.begin() + 32));
 }
 
 TEST(InterleavedFilter, ConvolutionsAreInterleavedAsAWholeOrNotAtAll) {
-  std::vector<std::int8_t> filter(32, 1);
-  filter[16] = -1;    // output 4
-  filter[20] = -128;  // output 5, the same input
+  std::vector<std::int8_t> filter(8 * 24, 1);
+  filter[96] = -1;     // output 4
+  filter[120] = -128;  // output 5, the same input
   const InterleavedFilter result = interleave_twos(filter, 8);
   EXPECT_EQ(result.outputs, 0);
   EXPECT_EQ(result.bytes, filter);
+  filter[120] = -127;
+  EXPECT_EQ(interleave_twos(filter, 8).outputs, 8);
+}
+
+// The kernel has a loop for single channels that is faster there.
+TEST(InterleavedFilter, ConvolutionsOfAnOddOutputOrFewInputsStayAsTheyWere) {
+  Random random(test_seed(), {4});
+  for (const auto& [outputs, inputs] : {std::pair{5, 24}, {8, 20}, {8, 26}}) {
+    const std::vector<std::int8_t> filter = random_filter(random, outputs, inputs);
+    const InterleavedFilter result = interleave_twos(filter, static_cast<std::int16_t>(outputs));
+    EXPECT_EQ(result.outputs, 0) << outputs << ", " << inputs;
+    EXPECT_EQ(result.bytes, filter);
+  }
 }
 
 TEST(InterleavedFilter, OutputsAfterTheLastFourStayAsTheyWere) {

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Up to three output pixels at a time, whatever their rows: their patches of the input are widened to int16
+/* Up to five output pixels at a time, whatever their rows: their patches of the input are widened to int16
    once, so that each word of a filter is loaded and widened once for all of them. Filters too long for that
    go in portions, and the sums of some output channels wait for the next portion, so that the stack holds no
    more than these. Filters that the exporter interleaved bring two output channels at a time, as
-   mcufit_fully_connected_s8 says; a portion is short enough for the sums of both. Two pixels, which is what
-   remains of many rows, have a loop of their own there. */
+   mcufit_fully_connected_s8 says, of up to three pixels; a portion is short enough for the sums of both. */
 #define MCUFIT_DSP_SMALL
 #include "mcufit_dsp.h"
 
 typedef char mcufit_conv2d_s8_step_bytes
     [sizeof(void *) != 4 || sizeof(mcufit_conv2d_s8_step) == MCUFIT_CONV2D_S8_STEP_BYTES ? 1 : -1];
 
-#define LANES 3
-/* Taps of a portion, and channels whose sums wait. */
-#define DEPTH 144
-#define CHANNELS 32
-#define KEPT_WORDS (CHANNELS * LANES)
+/* Pixels of a tile: of single channels, of interleaved pairs of them. */
+#define LANES 5
+#define PAIR_LANES 3
+/* Taps of a portion, and channels whose sums wait, of both. */
+#define DEPTH 84
+#define CHANNELS 19
+#define PAIR_DEPTH 144
+#define PAIR_CHANNELS 32
+#define KEPT_WORDS (PAIR_CHANNELS * PAIR_LANES)
+#define TAP_WORDS (PAIR_DEPTH / 2 * PAIR_LANES)
 
 /* One output pixel. */
 typedef struct {
@@ -31,13 +35,14 @@ typedef struct {
   int32_t run;                   /* bytes of a patch that are neighbours in memory: a row of it, or a pixel */
   int32_t runs;                  /* of a row */
   int32_t last_row, last_column; /* of a first tap whose patch is inside */
-  int lanes;                     /* 3 or 2 */
-  int32_t stride; /* words from taps of a lane to its next ones; of two lanes 3 for odd channels */
-  int32_t block;  /* channels that are computed at once */
+  int lanes;                     /* that are pixels */
+  int32_t stride;                /* words from taps of a lane to its next ones: 5, 3 or 2 */
+  int32_t depth, block;          /* taps and channels that are computed at once */
   pixel pixels[LANES];
-  mcufit_s16x2 *taps;                                 /* of each four: (0, 2) of each lane, then (1, 3) */
-  mcufit_s16x2 words[KEPT_WORDS + DEPTH / 2 * LANES]; /* the kept sums, then the taps */
-  int8_t bytes[DEPTH + 4]; /* taps of one pixel, where runs or what is clipped of them come not by fours */
+  mcufit_s16x2 *taps;                         /* of each four: (0, 2) of each lane, then (1, 3) */
+  mcufit_s16x2 words[KEPT_WORDS + TAP_WORDS]; /* the kept sums, then the taps */
+  int8_t
+      bytes[PAIR_DEPTH + 4]; /* taps of one pixel, where runs or what is clipped of them come not by fours */
 } tile;
 
 /* Widens n taps, or up to 3 more, for one lane. */
@@ -209,7 +214,7 @@ static MCUFIT_NOINLINE void gather_rows(tile *t, int lane) {
   widen(t->bytes, (int32_t)(byte - t->bytes), t->taps + lane, t->stride);
 }
 
-/* Widens n taps, a multiple of 4, for all lanes, whose bytes lie `apart`. */
+/* Widens n taps, a multiple of 4, for two or three lanes, whose bytes lie `apart`. */
 static inline mcufit_s16x2 *widen_lanes(const int8_t *from, int32_t apart, int32_t n, mcufit_s16x2 *to,
                                         int lanes) {
 #if defined(MCUFIT_ISA_DSP)
@@ -263,11 +268,13 @@ static int in_line(const tile *t) {
   const mcufit_view *view = &t->step->input;
   const pixel *p = t->pixels, *last = p + t->lanes - 1;
   int32_t from_first = (last->column - p->column) * (int32_t)view->pixel_stride;
-  if (last->output == last[-1].output || !inside_columns(t, p) || !inside_columns(t, last)) return 0;
+  if (p == last || last->output == last[-1].output || !inside_columns(t, p) || !inside_columns(t, last))
+    return 0;
   if (p->row != last->row) {
-    if (t->filter_bytes != t->step->window.input_channels || p->row < 0 || last->row > t->last_row ||
-        !inside_columns(t, p + 1))
-      return 0;
+    const pixel *between = p;
+    if (t->filter_bytes != t->step->window.input_channels || p->row < 0 || last->row > t->last_row) return 0;
+    while (++between != last)
+      if (!inside_columns(t, between)) return 0;
     from_first += mcufit_row(view, last->row) - mcufit_row(view, p->row);
   }
   return from_first == (t->lanes - 1) * apart_of(t);
@@ -290,10 +297,19 @@ static MCUFIT_NOINLINE void gather_lanes(tile *t, int32_t first, int32_t end) {
     const int32_t n = run - from < end - first ? run - from : end - first;
     const int32_t column = p->column + kx * window->dilation_width;
     if ((uint32_t)row < (uint32_t)window->input_height) {
-      to = widen_lanes(t->input + mcufit_row(view, row) + column * view->pixel_stride + from, apart, n, to,
-                       t->lanes);
+      const int8_t *x = t->input + mcufit_row(view, row) + column * view->pixel_stride + from;
+      if (t->stride == LANES) {
+        int lane;
+        for (lane = 0; lane < t->lanes; ++lane) {
+          widen(x, n, to + lane, LANES);
+          x += apart;
+        }
+        to += n / 2 * LANES;
+      } else {
+        to = widen_lanes(x, apart, n, to, t->lanes);
+      }
     } else {
-      to = widen_value(t->step->input_zero_point, n * t->lanes, to, 1);
+      to = widen_value(t->step->input_zero_point, n * t->stride, to, 1);
     }
     first += n;
     from = 0;
@@ -307,7 +323,7 @@ static MCUFIT_NOINLINE void gather_lanes(tile *t, int32_t first, int32_t end) {
 static MCUFIT_NOINLINE void gather_tile(tile *t, int32_t first, int32_t end) {
   const int rows = t->runs == 1 && end - first == t->filter_bytes && (t->run <= 16 || (t->run & 3) != 0);
   int lane;
-  if (t->stride == t->lanes && (t->run & 3) == 0 && in_line(t)) {
+  if ((t->run & 3) == 0 && in_line(t)) {
     gather_lanes(t, first, end);
     return;
   }
@@ -352,7 +368,7 @@ typedef struct {
   int32_t rounding; /* and the output's zero point, before the shift */
   const mcufit_s16x2 *end_taps;
   int32_t *kept;
-  int32_t lanes;
+  int32_t lanes, stride;
   int32_t left_out; /* bytes of the loop's code that the first round passes over, so that whole ones follow */
 } computation;
 
@@ -362,8 +378,8 @@ typedef struct {
 #define PAIR_BYTES 68
 #define TWO_LANES_ROUND 4
 #define TWO_LANES_BYTES 48
-#define CHANNEL_ROUND 3
-#define CHANNEL_BYTES 44
+#define CHANNEL_ROUND 4
+#define CHANNEL_BYTES 60
 
 /* Bytes that the first round of a loop leaves out, so that whole ones follow. */
 static int32_t left_out(int32_t words, int32_t round, int32_t bytes) {
@@ -378,7 +394,7 @@ static int32_t left_out(int32_t words, int32_t round, int32_t bytes) {
 /* Multiplier, addend and bits of channel `pair` for the short form. */
 #define MCUFIT_SCALE                      \
   "ldrd %[x], %[word], %[multiplier]\n\t" \
-  "ldr %[e], [%[x], %[pair], lsl #2]\n\t" \
+  "ldr r12, [%[x], %[pair], lsl #2]\n\t"  \
   "ldrsb lr, [%[word], %[pair]]\n\t"      \
   "ldr %[x], %[rounding]\n\t"             \
   "mvn %[word], lr\n\t"                   \
@@ -390,23 +406,15 @@ static int32_t left_out(int32_t words, int32_t round, int32_t bytes) {
   "add %[word], %[x], " sum \
   ", asr #31\n\t"           \
   "smmlar " sum ", " sum    \
-  ", %[e], %[word]\n\t"     \
+  ", r12, %[word]\n\t"      \
   "asr " sum ", " sum       \
   ", lr\n\t"                \
   "ssat " sum ", #8, " sum "\n\t"
 #define MCUFIT_RESCALE_TWO(a, b) MCUFIT_SCALE MCUFIT_RESCALE(a) MCUFIT_RESCALE(b)
 #define MCUFIT_RESCALE_THREE(a, b, c) MCUFIT_RESCALE_TWO(a, b) MCUFIT_RESCALE(c)
-/* Bytes or half words of r4, r5, r6 to channel `pair` of the lanes; that of a lane that there is not comes
-   first and is written over. */
+/* Bytes or half words of r4 and r5 to channel `pair` of the first two lanes. */
 #define MCUFIT_STORE_TWO(store) \
-  "ldrd %[e], lr, %[output0]\n\t" store " r5, [lr, %[pair]]\n\t" store " r4, [%[e], %[pair]]\n\t"
-#define MCUFIT_STORE_THREE(store) \
-  "ldr lr, %[output2]\n\t" store " r6, [lr, %[pair]]\n\t" MCUFIT_STORE_TWO(store)
-/* Where sums of channel `pair` are kept. */
-#define MCUFIT_KEPT                        \
-  "ldr %[word], %[kept]\n\t"               \
-  "add %[e], %[pair], %[pair], lsl #1\n\t" \
-  "add %[word], %[word], %[e], lsl #2\n\t"
+  "ldrd r12, lr, %[output0]\n\t" store " r5, [lr, %[pair]]\n\t" store " r4, [r12, %[pair]]\n\t"
 #define MCUFIT_COMPUTATION_OPERANDS                                                \
   [w] "+r"(w), [x] "=&r"(x), [word] "=&r"(word), [pair] "=&r"(pair), [e] "=&r"(e), \
       [channel] "+m"(next->channel),                                               \
@@ -417,9 +425,9 @@ static int32_t left_out(int32_t words, int32_t round, int32_t bytes) {
         [rounding] "m"(next->rounding),                                            \
         [skip] "m"(next->skip),                                                    \
         [kept] "m"(next->kept),                                                    \
-        [lanes] "m"(next->lanes),                                                  \
         [output0] "m"(*(int8_t * (*)[2]) & next->outputs[0]),                      \
-        [output2] "m"(next->outputs[2]),                                           \
+        [output2] "m"(*(int8_t * (*)[2]) & next->outputs[2]),                      \
+        [output4] "m"(next->outputs[4]),                                           \
         [left_out] "m"(next->left_out),                                            \
         "m"(next->bias),                                                           \
         "m"(next->shift),                                                          \
@@ -430,7 +438,7 @@ static int32_t left_out(int32_t words, int32_t round, int32_t bytes) {
 static void put_sum(computation *next, int32_t channel, int32_t lane, int32_t sum) {
   mcufit_dsp_scale scale;
   if (!next->multiplier) {
-    next->kept[channel * LANES + lane] = sum;
+    next->kept[channel * next->stride + lane] = sum;
     return;
   }
   scale.multiplier = next->multiplier[channel];
@@ -440,7 +448,7 @@ static void put_sum(computation *next, int32_t channel, int32_t lane, int32_t su
 }
 
 static int32_t first_sum(const computation *next, int32_t channel, int32_t lane) {
-  return next->bias ? next->bias[channel] : next->kept[channel * LANES + lane];
+  return next->bias ? next->bias[channel] : next->kept[channel * next->stride + lane];
 }
 #endif
 
@@ -490,7 +498,8 @@ static int32_t first_sum(const computation *next, int32_t channel, int32_t lane)
   "str r9, %[entry]\n"
 #else
 /* The same for any number of lanes. */
-static void compute_pairs_of(computation *next, const int8_t *w, int32_t stride) {
+static void compute_pairs_of_lanes(computation *next, const int8_t *w) {
+  const int32_t stride = next->stride;
   const int32_t words = (int32_t)(next->end_taps - next->taps) / stride; /* two taps of both */
   for (; next->channel != next->end; next->channel += 2) {
     int32_t lane;
@@ -521,6 +530,11 @@ static inline void compute_pairs(computation *next, const int8_t *w) {
   "sxtb16 %[pair], " w "\n\t" MCUFIT_ADD("r8", w, "r11") MCUFIT_ADD("r9", w, "r12")                    \
       MCUFIT_ADD("r10", w, "lr") MCUFIT_ADD("r4", "%[pair]", "r11") MCUFIT_ADD("r5", "%[pair]", "r12") \
           MCUFIT_ADD("r6", "%[pair]", "lr")
+/* Where sums of channel `pair` are kept. */
+#define MCUFIT_KEPT                       \
+  "ldr %[word], %[kept]\n\t"              \
+  "add r12, %[pair], %[pair], lsl #1\n\t" \
+  "add %[word], %[word], r12, lsl #2\n\t"
 #define MCUFIT_THREE \
   "ldrd %[word], %[e], [%[w]], #8\n\t" MCUFIT_TAPS_OF_THREE("%[word]") MCUFIT_TAPS_OF_THREE("%[e]")
   __asm__ volatile(
@@ -535,12 +549,14 @@ static inline void compute_pairs(computation *next, const int8_t *w) {
           MCUFIT_THREE MCUFIT_ROUND_END
       "bne.w 4b\n\t" MCUFIT_PAIR_SECOND_BIAS MCUFIT_SECOND("%[word]", "r4", "r8")
           MCUFIT_SECOND("%[word]", "r5", "r9") MCUFIT_SECOND("%[word]", "r6", "r10")
-      "9:\n\t" MCUFIT_UNLESS_SCALED("10f") MCUFIT_RESCALE_THREE("r4", "r5", "r6")
-      "add %[pair], #1\n\t" MCUFIT_RESCALE_THREE("r8", "r9", "r10")
+      "9:\n\t" MCUFIT_UNLESS_SCALED("10f") MCUFIT_RESCALE_TWO("r4", "r5") MCUFIT_RESCALE("r6")
+      "add %[pair], #1\n\t" MCUFIT_RESCALE_TWO("r8", "r9") MCUFIT_RESCALE("r10")
       "sub %[pair], #1\n\t"
       "bfi r4, r8, #8, #8\n\t"
       "bfi r5, r9, #8, #8\n\t"
-      "bfi r6, r10, #8, #8\n\t" MCUFIT_STORE_THREE("strh.w") MCUFIT_PAIR_NEXT
+      "bfi r6, r10, #8, #8\n\t" MCUFIT_STORE_TWO("strh.w")
+      "ldr lr, %[output2]\n\t"
+      "strh.w r6, [lr, %[pair]]\n\t" MCUFIT_PAIR_NEXT
       "b 12f\n"
       "8:\n\t" MCUFIT_KEPT MCUFIT_KEPT_SECOND("12", "r4", "r8") MCUFIT_KEPT_SECOND("16", "r5", "r9")
           MCUFIT_KEPT_SECOND("20", "r6", "r10")
@@ -551,8 +567,9 @@ static inline void compute_pairs(computation *next, const int8_t *w) {
       : MCUFIT_COMPUTATION_OPERANDS);
 #undef MCUFIT_TAPS_OF_THREE
 #undef MCUFIT_THREE
+#undef MCUFIT_KEPT
 #else
-  compute_pairs_of(next, w, LANES);
+  compute_pairs_of_lanes(next, w);
 #endif
 }
 
@@ -565,6 +582,9 @@ static inline void compute_pairs_of_two_lanes(computation *next, const int8_t *w
 #define MCUFIT_TAPS_OF_TWO(w, x0, x1)                                         \
   "sxtb16 %[pair], " w "\n\t" MCUFIT_ADD("r8", w, x0) MCUFIT_ADD("r9", w, x1) \
       MCUFIT_ADD("r4", "%[pair]", x0) MCUFIT_ADD("r5", "%[pair]", x1)
+#define MCUFIT_KEPT          \
+  "ldr %[word], %[kept]\n\t" \
+  "add %[word], %[word], %[pair], lsl #3\n\t"
 #define MCUFIT_TWO                                                                     \
   "ldrd %[word], %[e], [%[w]], #8\n\t"                                                 \
   "ldmia.w %[x]!, {r10, r11, r12, lr}\n\t" MCUFIT_TAPS_OF_TWO("%[word]", "r10", "r11") \
@@ -584,17 +604,17 @@ static inline void compute_pairs_of_two_lanes(computation *next, const int8_t *w
       "bfi r4, r8, #8, #8\n\t"
       "bfi r5, r9, #8, #8\n\t" MCUFIT_STORE_TWO("strh.w") MCUFIT_PAIR_NEXT
       "b 12f\n"
-      "8:\n\t" MCUFIT_KEPT MCUFIT_KEPT_SECOND("12", "r4", "r8") MCUFIT_KEPT_SECOND("16", "r5", "r9")
+      "8:\n\t" MCUFIT_KEPT MCUFIT_KEPT_SECOND("8", "r4", "r8") MCUFIT_KEPT_SECOND("12", "r5", "r9")
       "b 9b\n"
-      "10:\n\t" MCUFIT_KEPT "strd r4, r5, [%[word]]\n\t"
-      "strd r8, r9, [%[word], #12]\n\t"
+      "10:\n\t" MCUFIT_KEPT "stmia.w %[word], {r4, r5, r8, r9}\n\t"
       "b 11b\n"
       "12:"
       : MCUFIT_COMPUTATION_OPERANDS);
 #undef MCUFIT_TAPS_OF_TWO
 #undef MCUFIT_TWO
+#undef MCUFIT_KEPT
 #else
-  compute_pairs_of(next, w, 2);
+  compute_pairs_of_lanes(next, w);
 #endif
 }
 #if defined(MCUFIT_ISA_DSP)
@@ -602,17 +622,24 @@ static inline void compute_pairs_of_two_lanes(computation *next, const int8_t *w
 #undef MCUFIT_KEPT_SECOND
 #endif
 
-/* Computes the channels up to the end; w is the next one's filter. */
+/* Computes single channels up to the end for five lanes; w is the next one's filter. What lanes without a
+   pixel make is written over by the first one. */
 static inline void compute_words(computation *next, const int8_t *w) {
 #if defined(MCUFIT_ISA_DSP)
   const mcufit_s16x2 *x;
   int32_t word, pair, e;
-#define MCUFIT_TAPS                                                                                        \
-  "ldmia.w %[x]!, {r9, r10, r11}\n\t" MCUFIT_ADD("r4", "%[pair]", "r9") MCUFIT_ADD("r5", "%[pair]", "r10") \
-      MCUFIT_ADD("r6", "%[pair]", "r11")
+/* Sums in r4, r5, r6, r8 and e. */
+#define MCUFIT_TAPS                                                              \
+  "ldmia.w %[x]!, {r9, r10, r11, r12, lr}\n\t" MCUFIT_ADD("r4", "%[pair]", "r9") \
+      MCUFIT_ADD("r5", "%[pair]", "r10") MCUFIT_ADD("r6", "%[pair]", "r11")      \
+          MCUFIT_ADD("r8", "%[pair]", "r12") MCUFIT_ADD("%[e]", "%[pair]", "lr")
 #define MCUFIT_WORD               \
   "ldr.w %[word], [%[w]], #4\n\t" \
   "sxtb16 %[pair], %[word]\n\t" MCUFIT_TAPS "sxtb16 %[pair], %[word], ror #8\n\t" MCUFIT_TAPS
+#define MCUFIT_KEPT                      \
+  "ldr %[word], %[kept]\n\t"             \
+  "add r9, %[pair], %[pair], lsl #2\n\t" \
+  "add %[word], %[word], r9, lsl #2\n\t"
   __asm__ volatile(
       MCUFIT_FIND_ENTRY
       "1:\n\t"
@@ -620,17 +647,26 @@ static inline void compute_words(computation *next, const int8_t *w) {
       "cbz %[word], 3f\n\t"
       "ldr r4, [%[word], %[pair], lsl #2]\n\t"
       "mov r5, r4\n\t"
-      "mov r6, r4\n"
+      "mov r6, r4\n\t"
+      "mov r8, r4\n\t"
+      "mov %[e], r4\n"
       "6:\n\t"
       "ldrd %[x], %[word], %[taps]\n\t" /* and entry */
       "mov pc, %[word]\n"
-      "3:\n\t" MCUFIT_KEPT "ldmia.w %[word], {r4, r5, r6}\n\t"
+      "3:\n\t" MCUFIT_KEPT
+      "ldr %[e], [%[word], #16]\n\t"
+      "ldmia.w %[word], {r4, r5, r6, r8}\n\t"
       "b 6b\n\t"
       ".balign 4\n" /* of the section too, which adr asks for */
-      "4:\n\t" MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_ROUND_END
+      "4:\n\t" MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_WORD MCUFIT_ROUND_END
       "bne 4b\n\t"
-      "ldr %[pair], %[channel]\n\t"
- MCUFIT_UNLESS_SCALED("9f") MCUFIT_RESCALE_THREE("r4", "r5", "r6") MCUFIT_STORE_THREE("strb")
+      "ldr %[pair], %[channel]\n\t" MCUFIT_UNLESS_SCALED("9f") MCUFIT_RESCALE_TWO("r4", "r5")
+          MCUFIT_RESCALE("r6") MCUFIT_RESCALE("r8") MCUFIT_RESCALE("%[e]")
+      "ldr lr, %[output4]\n\t"
+      "strb %[e], [lr, %[pair]]\n\t"
+      "ldrd r12, lr, %[output2]\n\t"
+      "strb r8, [lr, %[pair]]\n\t"
+      "strb r6, [r12, %[pair]]\n\t" MCUFIT_STORE_TWO("strb")
       "10:\n\t"
       "ldrd %[x], %[word], %[skip]\n\t" /* and end */
       "add %[pair], #1\n\t"
@@ -639,10 +675,15 @@ static inline void compute_words(computation *next, const int8_t *w) {
       "cmp %[pair], %[word]\n\t"
       "bne.w 1b\n\t"
       "b 11f\n"
-      "9:\n\t" MCUFIT_KEPT "stmia.w %[word], {r4, r5, r6}\n\t"
+      "9:\n\t" MCUFIT_KEPT
+      "str %[e], [%[word], #16]\n\t"
+      "stmia.w %[word], {r4, r5, r6, r8}\n\t"
       "b 10b\n"
       "11:"
       : MCUFIT_COMPUTATION_OPERANDS);
+#undef MCUFIT_TAPS
+#undef MCUFIT_WORD
+#undef MCUFIT_KEPT
 #else
   for (; next->channel != next->end; ++next->channel) {
     int32_t lane;
@@ -671,7 +712,7 @@ static MCUFIT_NOINLINE void finish(const tile *t, const portion *p) {
   for (c = p->channel; c < p->end_channel; ++c) {
     for (lane = 0; lane < t->lanes; ++lane)
       t->pixels[lane].output[c] = requantized(&t->step->requantization, c, kept[lane]);
-    kept += LANES;
+    kept += t->stride;
   }
 }
 
@@ -693,19 +734,19 @@ static MCUFIT_NOINLINE void compute(tile *t, const portion *p) {
   next.kept = (int32_t *)t->words;
   next.rounding = 2 * q->output_zero_point + 1;
   next.lanes = t->lanes;
+  next.stride = t->stride;
   next.entry = 0;
+  next.end = channels;
   for (lane = 0; lane < LANES; ++lane)
-    next.outputs[lane] = t->pixels[lane < t->lanes ? lane : 1].output + p->channel;
-  if (t->step->interleaved && channels > 1) {
-    next.end = channels & ~1;
+    next.outputs[lane] = t->pixels[lane < t->lanes ? lane : 0].output + p->channel;
+  if (t->stride == PAIR_LANES) {
     next.skip = 2 * t->filter_bytes - 8 * words;
-    if (t->stride == LANES) {
-      next.left_out = left_out(words, PAIR_ROUND, PAIR_BYTES);
-      compute_pairs(&next, w + 2 * p->first);
-    } else {
-      next.left_out = left_out(words, TWO_LANES_ROUND, TWO_LANES_BYTES);
-      compute_pairs_of_two_lanes(&next, w + 2 * p->first);
-    }
+    next.left_out = left_out(words, PAIR_ROUND, PAIR_BYTES);
+    compute_pairs(&next, w + 2 * p->first);
+  } else if (t->stride == 2) {
+    next.skip = 2 * t->filter_bytes - 8 * words;
+    next.left_out = left_out(words, TWO_LANES_ROUND, TWO_LANES_BYTES);
+    compute_pairs_of_two_lanes(&next, w + 2 * p->first);
   }
   next.skip = t->filter_bytes - 4 * words;
   next.left_out = left_out(words, CHANNEL_ROUND, CHANNEL_BYTES);
@@ -728,15 +769,21 @@ static MCUFIT_NOINLINE void compute_tile(tile *t) {
   for (p.channel = 0; p.channel < channels; p.channel = p.end_channel) {
     p.end_channel = p.channel + t->block < channels ? p.channel + t->block : channels;
     for (p.first = 0; p.first < t->filter_bytes; p.first = p.end) {
-      p.end = p.first + DEPTH < t->filter_bytes ? p.first + DEPTH : t->filter_bytes;
-      if (p.channel == 0 || t->filter_bytes > DEPTH) gather_tile(t, p.first, p.end);
+      p.end = p.first + t->depth < t->filter_bytes ? p.first + t->depth : t->filter_bytes;
+      if (p.channel == 0 || t->filter_bytes > t->depth) gather_tile(t, p.first, p.end);
       compute(t, &p);
     }
   }
 }
 
-/* Lanes of the next tile, of which one repeats the last pixel where fewer are left. */
-static int tile_lanes(int32_t left) { return left < LANES || left == 4 ? 2 : LANES; }
+/* The layout of the next tile: of two lanes one repeats the last pixel where no other is left. */
+static void lay_out(tile *t, int32_t left) {
+  t->stride = LANES;
+  t->lanes = left < LANES ? (int)left : LANES;
+  if (!t->step->interleaved) return;
+  t->stride = left < PAIR_LANES || left == 4 ? 2 : PAIR_LANES;
+  t->lanes = (int)t->stride;
+}
 
 /* Output rows [first_row, end_row), from the first pixel to the last. */
 static void compute_pixels(tile *t, int8_t *arena, int32_t y, int32_t end_row) {
@@ -750,8 +797,7 @@ static void compute_pixels(tile *t, int8_t *arena, int32_t y, int32_t end_row) {
   p.output = arena + step->output.offset + mcufit_row(&step->output, y);
   while (left > 0) {
     int lane;
-    t->lanes = tile_lanes(left);
-    t->stride = step->interleaved && (window->output_channels & 1) == 0 ? t->lanes : LANES;
+    lay_out(t, left);
     for (lane = 0; lane < t->lanes; ++lane) {
       t->pixels[lane] = p;
       if (--left <= 0) continue;
@@ -772,7 +818,6 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   const int32_t row_bytes = (int32_t)window->kernel_width * window->input_channels;
   const int contiguous = window->dilation_width == 1 && step->input.pixel_stride == window->input_channels;
   tile t;
-  int keeps;
   t.step = step;
   t.input = arena + step->input.offset;
   t.filter_bytes = window->kernel_height * row_bytes;
@@ -780,8 +825,10 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   t.runs = contiguous ? 1 : window->kernel_width;
   t.last_row = window->input_height - 1 - (window->kernel_height - 1) * window->dilation_height;
   t.last_column = window->input_width - 1 - (window->kernel_width - 1) * window->dilation_width;
-  keeps = t.filter_bytes > DEPTH || !step->requantization.short_form;
-  t.block = keeps ? CHANNELS : window->output_channels;
+  t.depth = step->interleaved ? PAIR_DEPTH : DEPTH;
+  t.block = window->output_channels;
+  if (t.filter_bytes > t.depth || !step->requantization.short_form)
+    t.block = step->interleaved ? PAIR_CHANNELS : CHANNELS;
   t.taps = t.words + KEPT_WORDS;
   compute_pixels(&t, arena, first_row, end_row);
 }
