@@ -59,17 +59,17 @@ std::string text_of(const mcufit_requantization& q, std::string_view node) {
       node, q.output_zero_point, q.output_min, q.output_max, q.short_form);
 }
 
-std::string text_of(const mcufit_conv2d_s8_step& s, const std::string& interleaved, std::string_view node) {
+// conv2d and depthwise_conv2d.
+template <typename Convolution>
+std::string text_of_convolution(const Convolution& step, std::string_view node) {
+  const mcufit_conv2d_s8_step& s = step.fields;
+  const int interleaved = interleave(step).outputs > 0 ? 1 : 0;
   return fmt::format(
-      "    .input = {},\n    .output = {},\n    .window = {},\n    .input_zero_point = {},{}\n"
+      "    .input = {},\n    .output = {},\n    .window = {},\n"
+      "    .input_zero_point = {}, .interleaved = MCUFIT_INTERLEAVED({}),\n"
       "    .filter = {}_filter,\n    .bias = {}_bias,\n    .requantization = {}",
       text_of(s.input), text_of(s.output), text_of(s.window), s.input_zero_point, interleaved, node, node,
       text_of(s.requantization, node));
-}
-
-std::string text_of(const Conv2dStep& step, std::string_view node) {
-  const int all = interleave(step).outputs > 0 ? 1 : 0;
-  return text_of(step.fields, fmt::format(" .interleaved = MCUFIT_INTERLEAVED({}),", all), node);
 }
 
 std::string text_of(const FullyConnectedStep& step, std::string_view node) {
@@ -228,11 +228,11 @@ Body body_of(const RuntimeStep& step, std::string_view node, std::string_view na
   return std::visit(
       overloaded{
           [&](const Conv2dStep& s) {
-            return Body{"mcufit_conv2d_s8_step", text_of(s, node), interleaved_arrays(s, node)};
+            return Body{"mcufit_conv2d_s8_step", text_of_convolution(s, node), interleaved_arrays(s, node)};
           },
           [&](const DepthwiseConv2dStep& s) {
-            return Body{"mcufit_depthwise_conv2d_s8_step", text_of(s.fields, "", node),
-                        arrays_of(s.tables, node)};
+            return Body{"mcufit_depthwise_conv2d_s8_step", text_of_convolution(s, node),
+                        interleaved_arrays(s, node)};
           },
           [&](const FullyConnectedStep& s) {
             return Body{"mcufit_fully_connected_s8_step", text_of(s, node), interleaved_arrays(s, node)};

@@ -9,10 +9,10 @@
 
 namespace mcufit {
 
-// The filter of a conv2d or fully_connected node as kernels with DSP instructions read it: a half word w of
-// two outputs is w0 + 256 * w1, so that sum(w * x) = sum(w0 * x) + 256 * sum(w1 * x) brings both sums with
-// one product of two half words an element (SMLAD) and one more for w0 alone, which SXTB16 widens. Bytes do
-// not change in number; the steps in mcufit_runtime.h have their order.
+// A filter as kernels with DSP instructions read it. Of conv2d and fully_connected a half word w of two
+// outputs is w0 + 256 * w1, so that sum(w * x) = sum(w0 * x) + 256 * sum(w1 * x) brings both sums with one
+// product of two half words an element (SMLAD) and one more for w0 alone, which SXTB16 widens. Bytes do not
+// change in number; the steps in mcufit_runtime.h have their order.
 struct InterleavedFilter {
   std::vector<std::int8_t> bytes;  // of all outputs: those that are not interleaved follow as they were
   std::int16_t outputs = 0;        // that are interleaved, the first ones
@@ -31,5 +31,9 @@ InterleavedFilter interleave_twos(std::span<const std::int8_t> filter, std::int1
 
 InterleavedFilter interleave(const Conv2dStep& step);
 InterleavedFilter interleave(const FullyConnectedStep& step);
+
+// Of depthwise_conv2d by fours, so that SXTB16 gives one of them two taps: all outputs, or none where each
+// four would not have four inputs of their own or the kernel no room.
+InterleavedFilter interleave(const DepthwiseConv2dStep& step);
 
 }  // namespace mcufit

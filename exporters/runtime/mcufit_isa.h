@@ -24,14 +24,15 @@
 #define MCUFIT_ISA_RV32
 #endif
 
-/* Filters of conv2d and fully_connected are interleaved for the DSP instructions, which Helium's are ahead
- * of. */
+/* Filters of convolutions and fully_connected are interleaved for the DSP instructions, which Helium's are
+   ahead of. */
 #if defined(MCUFIT_ISA_DSP) && !defined(MCUFIT_ISA_MVE)
 #define MCUFIT_INTERLEAVED(outputs) (outputs)
 #define MCUFIT_INTERLEAVES
 #define MCUFIT_WORD_ALIGNED __attribute__((aligned(4)))
 /* Objects that were compiled with other flags, and so for the other order, do not link. */
 #define mcufit_conv2d_s8 mcufit_conv2d_s8_interleaved
+#define mcufit_depthwise_conv2d_s8 mcufit_depthwise_conv2d_s8_interleaved
 #define mcufit_fully_connected_s8 mcufit_fully_connected_s8_interleaved
 #else
 #define MCUFIT_INTERLEAVED(outputs) 0

@@ -80,13 +80,17 @@ typedef struct {
 
 /* conv2d and depthwise_conv2d. The bias includes -input_zero_point * (sum of the output channel's filter), so
    that sums run over the stored bytes; taps outside the input count as input_zero_point, which is 0 where
-   none lies there. Interleaved filters lie as [kh * kw * in / 4][2][2][2]: of four taps 0 and 2 before 1 and
-   3, of both taps the bytes of both outputs, the second less 1 where the first is negative. */
+   none lies there. Interleaved filters of conv2d lie as [kh * kw * in / 4][2][2][2]: of four taps 0 and 2
+   before 1 and 3, of both taps the bytes of both outputs, the second less 1 where the first is negative.
+   Those of depthwise_conv2d lie by blocks of four channels, in each the taps column by column, as [kw * kh /
+   2][2][2][2]: of a pair of taps both bytes of channels 0 and 1 before those of 2 and 3, and of both taps the
+   bytes of both channels; a last single tap has its four bytes. Where channels fill no last block, they and
+   the four before them follow as [kw][kh][out]. */
 typedef struct {
   mcufit_view input, output;
   mcufit_window window;
   int8_t input_zero_point;
-  int8_t interleaved;   /* conv2d: whether filters lie by twos; MCUFIT_INTERLEAVED */
+  int8_t interleaved;   /* whether filters are; MCUFIT_INTERLEAVED */
   const int8_t *filter; /* conv2d [out][kh][kw][in], depthwise_conv2d [kh][kw][out]; in flash */
   const int32_t *bias;  /* [out], in flash */
   mcufit_requantization requantization;

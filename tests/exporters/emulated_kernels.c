@@ -141,7 +141,7 @@ static void run_case(int32_t kind) {
   uint32_t bytes;
   int16_t first, end;
   next_step(kind);
-  if (kind == 0) step.convolution.interleaved = next_interleaved(&step.convolution.filter) > 0;
+  if (kind <= 1) step.convolution.interleaved = next_interleaved(&step.convolution.filter) > 0;
   first = next16();
   end = next16();
   arena = arena_memory + next();

@@ -84,7 +84,10 @@ struct Cases {
     convolution(random, s.fields, s.tables);
     interleaved(random, interleave(s));
   }
-  void fields(Random& random, const DepthwiseConv2dStep& s) { convolution(random, s.fields, s.tables); }
+  void fields(Random& random, const DepthwiseConv2dStep& s) {
+    convolution(random, s.fields, s.tables);
+    interleaved(random, interleave(s));
+  }
   void fields(Random&, const AveragePool2dStep& s) {
     windowed(s.fields);
     words({s.fields.output_min, s.fields.output_max});
@@ -183,8 +186,15 @@ void add_add(Random& random, Cases& cases) {
   cases.call(random, RuntimeStep(step), 0, step.end, arena.bytes);
 }
 
+// Now and then wider than what a kernel of depthwise_conv2d gathers at once.
+Shape drawn_depthwise_shape(Random& random) {
+  Shape shape = drawn_shape(random);
+  if (random.below(10) == 0) shape.width = static_cast<std::int32_t>(random.between(60, 150));
+  return shape;
+}
+
 void add_case(Random& random, Cases& cases, int kind) {
-  const Shape in = drawn_shape(random);
+  const Shape in = kind == 1 ? drawn_depthwise_shape(random) : drawn_shape(random);
   const bool relu = random.below(4) != 0;
   const Window window = random.below(3) == 0 ? square_window(1, 1, 0) : random_window(random, in);
   const auto outputs = static_cast<std::int32_t>(random.between(1, random.below(5) == 0 ? 80 : 17));

@@ -114,5 +114,62 @@ TEST(InterleavedFilter, StopsWhereASumOfBothDoesNotFit) {
   EXPECT_EQ(interleave_fours(filter, 4).outputs, 4);
 }
 
+// A filter [2 rows][2 columns][channels] whose byte is 10 * its tap, counted column by column, and its
+// channel.
+DepthwiseConv2dStep numbered_depthwise(std::int16_t channels) {
+  DepthwiseConv2dStep step{};
+  mcufit_window& w = step.fields.window;
+  w.input_channels = w.output_channels = channels;
+  w.kernel_height = w.kernel_width = 2;
+  w.stride_height = w.stride_width = w.dilation_height = w.dilation_width = 1;
+  for (const int tap : {0, 2, 1, 3})
+    for (int c = 0; c < channels; ++c) step.tables.filter.push_back(static_cast<std::int8_t>(10 * tap + c));
+  return step;
+}
+
+TEST(InterleavedFilter, DepthwiseChannelsLieByFoursAndTapsByTwos) {
+  const InterleavedFilter result = interleave(numbered_depthwise(8));
+  EXPECT_EQ(result.outputs, 8);
+  EXPECT_EQ(result.bytes,
+            (std::vector<std::int8_t>{0, 1, 10, 11, 2, 3, 12, 13, 20, 21, 30, 31, 22, 23, 32, 33,
+                                      4, 5, 14, 15, 6, 7, 16, 17, 24, 25, 34, 35, 26, 27, 36, 37}));
+}
+
+TEST(InterleavedFilter, ASingleDepthwiseTapStandsAlone) {
+  DepthwiseConv2dStep step = numbered_depthwise(4);
+  step.fields.window.kernel_height = 3;
+  step.fields.window.kernel_width = 1;
+  step.tables.filter.resize(12);  // rows 0, 20, 10
+  EXPECT_EQ(interleave(step).bytes, (std::vector<std::int8_t>{0, 1, 20, 21, 2, 3, 22, 23, 10, 11, 12, 13}));
+}
+
+TEST(InterleavedFilter, LastDepthwiseChannelsLieTapByTapWhereTheyComeNotByFours) {
+  const InterleavedFilter result = interleave(numbered_depthwise(9));
+  EXPECT_EQ(result.outputs, 9);
+  const std::vector<std::int8_t> first(result.bytes.begin(), result.bytes.begin() + 4);
+  EXPECT_EQ(first, (std::vector<std::int8_t>{0, 1, 10, 11}));
+  const std::vector<std::int8_t> rest(result.bytes.begin() + 16, result.bytes.end());
+  EXPECT_EQ(rest, (std::vector<std::int8_t>{4,  5,  6,  7,  8,  14, 15, 16, 17, 18,
+                                            24, 25, 26, 27, 28, 34, 35, 36, 37, 38}));
+}
+
+TEST(InterleavedFilter, DepthwiseFiltersThatBlocksDoNotTakeStayAsTheyWere) {
+  const auto stays = [](const DepthwiseConv2dStep& step) {
+    const InterleavedFilter result = interleave(step);
+    return result.outputs == 0 && result.bytes == step.tables.filter;
+  };
+  EXPECT_TRUE(stays(numbered_depthwise(3)));
+  DepthwiseConv2dStep step = numbered_depthwise(8);
+  step.fields.window.input_channels = 4;
+  EXPECT_TRUE(stays(step));
+  step = numbered_depthwise(8);
+  step.fields.window.dilation_width = 2;
+  EXPECT_TRUE(stays(step));
+  step = numbered_depthwise(4);
+  step.fields.window.kernel_width = 26;
+  step.tables.filter.resize(std::size_t{52} * 4);
+  EXPECT_TRUE(stays(step));
+}
+
 }  // namespace
 }  // namespace mcufit::testing

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel of fully_connected that reads interleaved filters, against the interpreter, byte for byte.
+// The kernels that read interleaved filters, against the interpreter, byte for byte.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include "exporters/steps.h"
 #include "tests/exporters/random_graphs.h"
 #include "tests/exporters/step_arena.h"
+#include "tests/exporters/streamed_step.h"
 
 namespace mcufit::testing {
 namespace {
@@ -91,6 +92,23 @@ TEST(InterleavedKernels, Conv2dEqualsInterpreter) {
     const Conv2d op{outputs, window, random.below(4) != 0, random_activation(random)};
     const QuantizedGraph graph = single_op_graph(random, input, op);
     return check_interleaved<Conv2dStep>(random, graph, mcufit_conv2d_s8);
+  });
+}
+
+// Wide in some cases: a row is then computed in several stretches.
+TEST(InterleavedKernels, DepthwiseConv2dEqualsInterpreter) {
+  check_cases([](Random& random) {
+    Shape input = random_shape(random, 9, 13);
+    if (random.below(10) == 0) input.width = static_cast<std::int32_t>(random.between(60, 150));
+    const Window window = random.below(4) == 0 ? square_window(1, 1, 0) : random_window(random, input);
+    const DepthwiseConv2d op{window, random.below(4) != 0, random_activation(random)};
+    const QuantizedGraph graph = single_op_graph(random, input, op);
+    auto step = std::get<DepthwiseConv2dStep>(make_step(graph, stacked_plan(graph.graph), 1));
+    const InterleavedFilter filter = interleave(step);
+    step.tables.filter = filter.bytes;
+    step.fields.interleaved = filter.outputs > 0 ? 1 : 0;
+    check_windowed(random, graph, step);
+    return filter.outputs > 0;
   });
 }
 

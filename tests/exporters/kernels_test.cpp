@@ -10,58 +10,10 @@
 #include "exporters/steps.h"
 #include "tests/exporters/random_graphs.h"
 #include "tests/exporters/step_arena.h"
+#include "tests/exporters/streamed_step.h"
 
 namespace mcufit::testing {
 namespace {
-
-// Where a step finds its tensors, and which input rows one output row reads.
-struct Streamed {
-  mcufit_view input, output;
-  std::int32_t span, stride, pad_top;  // span: rows from the first to the last tap
-};
-
-// Feeds input rows into the ring as they are needed, runs random portions of output rows, and compares each.
-void run_streamed(Random& random, Arena& arena, const RuntimeStep& step, const Streamed& s, const Shape& in,
-                  const Shape& out, const std::vector<std::int8_t>& input,
-                  const std::vector<std::int8_t>& expected) {
-  std::int32_t fed = 0;
-  for (std::int32_t first = 0; first < out.height;) {
-    const std::int32_t most = std::max(1, (s.input.ring_rows - s.span) / s.stride + 1);
-    const std::int32_t wanted =
-        static_cast<std::int32_t>(random.between(1, std::min<std::int32_t>(most, s.output.ring_rows)));
-    const std::int32_t end = std::min(out.height, first + wanted);
-    const std::int32_t needed = std::min(in.height, (end - 1) * s.stride - s.pad_top + s.span);
-    for (; fed < needed; ++fed) arena.put_row(s.input, in, input, fed);
-    std::vector<std::int8_t> after = arena.bytes;
-    run_step(step, arena.bytes.data(), narrow(first), narrow(end));
-    std::swap(after,
-              arena.bytes);  // the expected rows go into the arena before, which must give the arena after
-    for (std::int32_t y = first; y < end; ++y) arena.put_row(s.output, out, expected, y);
-    ASSERT_EQ(arena.bytes, after) << "output rows [" << first << ", " << end << ")";
-    first = end;
-  }
-}
-
-std::int32_t random_ring(Random& random, std::int32_t least, std::int32_t height) {
-  return least >= height ? height : static_cast<std::int32_t>(random.between(least, height));
-}
-
-template <typename WindowedStep>
-void check_windowed(Random& random, const QuantizedGraph& graph, WindowedStep step) {
-  const Shape& in = graph.graph.input_shape();
-  const Shape& out = graph.graph.output_shape();
-  const std::vector<std::int8_t> input = random_bytes(random, in.elements());
-  const std::vector<std::int8_t> expected = interpret(graph, input).back();
-  const mcufit_window& w = step.fields.window;
-  const std::int32_t span = (w.kernel_height - 1) * w.dilation_height + 1;
-  Arena arena(random);
-  step.fields.input =
-      arena.allocate(in, random_ring(random, std::max<std::int32_t>(span, w.stride_height), in.height));
-  step.fields.output = arena.allocate(out, random_ring(random, 1, out.height));
-  run_streamed(random, arena, RuntimeStep(step),
-               {step.fields.input, step.fields.output, span, w.stride_height, w.pad_top}, in, out, input,
-               expected);
-}
 
 template <typename WindowedStep>
 void check_cases(const std::function<Op(Random&, Shape)>& draw_op) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Four channels at a time, each of which has an input channel of its own. Their bytes under a stretch of an
    output row are gathered column by column, padding included, so that every window is one run of words; two
-   words give the four channels a pair of taps each, and the filter is paired likewise once per call. */
+   words give the four channels a pair of taps each, and the filter lies likewise: MCUFIT_INTERLEAVED. */
 #define MCUFIT_DSP_SMALL
 #include "mcufit_dsp.h"
 
 /* Channels side by side. */
 #define BLOCK 4
-/* Bounds of the stack: the most taps of a filter that is paired, and words of gathered input. */
+/* Bounds of the stack: the most taps of a filter that is interleaved, and words of gathered input. */
 #define TAPS 50
 #define STRIP 192
 
@@ -20,12 +20,6 @@ typedef struct {
   int32_t a, b, c, d;
 } sums;
 
-/* Three rows of words, [column][row] when they are gathered. */
-typedef struct {
-  int32_t second, third; /* bytes from the first row */
-  int32_t stride;        /* bytes from a column to the next */
-} three_rows;
-
 /* Output pixels of a block, the first of which begins the strip. */
 typedef struct {
   const uint32_t *block;
@@ -36,25 +30,41 @@ typedef struct {
   const int8_t *end;    /* of the output */
 } stretch;
 
-/* A row of output pixels, and what is the same for all. */
+/* What blocks are made of, each of which ends where the next one's begins. */
+typedef struct {
+  const int32_t *bias;
+  int32_t doubled; /* bits by which biases are shifted: 1 in the short form, else all of them */
+  const uint32_t
+      *words; /* of the filter: a0 b0 a1 b1 and c0 d0 c1 d1 of two taps, a b c d of a last single one */
+  int32_t taps;
+  const int32_t *multiplier;
+  const int8_t *shift;
+  int32_t rounding; /* of a scale by one bit, and the output's zero point */
+} source;
+
+/* A stretch of output columns, row by row, and what is the same for all rows. */
 typedef struct {
   const mcufit_depthwise_conv2d_s8_step *step;
   int8_t *arena;
-  int32_t taps;      /* of a filter */
-  three_rows filter; /* where the kernel has three rows */
+  source blocks;
   stretch pixels;
-  int32_t most_columns; /* output columns of a stretch; 0 where blocks cannot be computed so */
-  int short_form;
-  int32_t y; /* the row; -1: none yet */
-  int32_t first_below,
-      last_below;     /* rows whose input and output lie below those of the row before, all inside */
-  int32_t input_step; /* bytes from the input of one of them to the next one's */
-  mcufit_taps rows;   /* of the kernel, inside */
-  const int8_t *row;  /* the first of them */
-  three_rows three;   /* where the kernel has three rows: one that is outside is read as one that is inside */
+  uint32_t zero_points; /* four */
+  /* Words of the strip whose column the input has, from its first kernel row's on; of three kernel rows,
+     which are gathered in one pass, the same end. */
+  uint32_t *inside;
+  const uint32_t *end_inside, *end_three;
+  int32_t row_offset;    /* bytes of an input row in front of that column */
+  int32_t output_offset; /* bytes of an output row in front of the stretch */
+  int32_t output_bytes;  /* of the stretch */
+  int32_t y;             /* the row; -2: none yet, and none before row 0 */
+  int32_t last_below; /* the last row whose input and output lie below those of the row before, all inside */
+  int32_t input_step; /* bytes from the input of such a row to the next one's */
+  int32_t one_by_one; /* whether kernel rows are outside, or not three */
+  const int8_t *row;  /* the first of three */
+  int32_t second, third; /* bytes from there */
   int8_t *output;
-  /* A block's biases, its filter's pairs of taps, column by column, then its scales, if they have the short
-     form; biases and filter are doubled then, which the upper product asks of sums. */
+  /* A block's biases, its filter's pairs of taps, column by column, then its scales. In the short form biases
+     are doubled, without it they are 0; pairs always are, which the upper product asks of sums. */
   uint32_t block[4 + 4 * (TAPS / 2) + 3 * BLOCK];
   uint32_t strip[STRIP +
                  1]; /* [input column][kernel row] of four channels, and a word that is read but not used */
@@ -70,197 +80,156 @@ static inline tap_pair pair_of(uint32_t first, uint32_t second) {
   return pair;
 }
 
-/* Copies columns, the first of which is at x, to [to, end). */
-static MCUFIT_NOINLINE uint32_t *copy_columns(const three_rows *rows, const int8_t *x, uint32_t *to,
-                                              const uint32_t *end) {
-  const int32_t second = rows->second, third = rows->third, stride = rows->stride;
-  while (to < end) {
-#if defined(MCUFIT_ISA_DSP)
-    __asm__(
-        "ldr r4, [%1]\n\t"
-        "ldr r5, [%1, %2]\n\t"
-        "ldr r6, [%1, %3]\n\t"
-        "stmia %0!, {r4, r5, r6}"
-        : "+r"(to)
-        : "r"(x), "r"(second), "r"(third)
-        : "r4", "r5", "r6", "memory");
-#else
-    *to++ = mcufit_load_s8x4(x);
-    *to++ = mcufit_load_s8x4(x + second);
-    *to++ = mcufit_load_s8x4(x + third);
-#endif
-    x += stride;
+/* The words of a block of channels that lie tap by tap. They go to where the last ones that are made of them
+   will be. */
+static MCUFIT_NOINLINE const uint32_t *gather_filter(patch *p, const int8_t *tap, int32_t channels) {
+  uint32_t *const words = p->block + sizeof p->block / sizeof p->block[0] - p->blocks.taps;
+  uint32_t *to = words;
+  int32_t left = p->blocks.taps;
+  for (; left > 1; left -= 2) {
+    const uint32_t first = mcufit_load_s8x4(tap), second = mcufit_load_s8x4(tap + channels);
+    *to++ = mcufit_low_halves(first, second);
+    *to++ = mcufit_high_halves(first, second);
+    tap += 2 * channels;
   }
-  return to;
+  if (left != 0) *to = mcufit_load_s8x4(tap);
+  return words;
 }
 
-/* The filter's words from `channel` on, column by column, and one of zeros, to the strip. */
-static void gather_filter(patch *p, int32_t channel) {
-  const mcufit_window *window = &p->step->window;
-  const int8_t *column = p->step->filter + channel;
-  uint32_t *to = p->strip;
-  uint32_t *const end = to + p->taps;
-  *end = 0;
-  if (window->kernel_height == 3) to = copy_columns(&p->filter, column, to, end);
-  while (to != end) {
-    const int8_t *tap = column;
-    int32_t k;
-    for (k = window->kernel_height; k > 0; --k) {
-      *to++ = mcufit_load_s8x4(tap);
-      tap += p->filter.second;
-    }
-    column += p->filter.stride;
-  }
-}
-
-/* The pairs of taps of words [x, end), and of one more where they are odd, twice as large. */
-static inline uint32_t *double_pairs(const uint32_t *x, const uint32_t *end, uint32_t *to) {
+/* Puts the next block where it is computed with. Of a scale's bits the lowest byte counts. */
+static MCUFIT_NOINLINE void load_block(source *from, uint32_t *to) {
 #if defined(MCUFIT_ISA_DSP)
+  uint32_t x;
+#define MCUFIT_SCALE(multiplier) \
+  "lsl r12, r6, %[x]\n\t"        \
+  "stmia %[to]!, {" multiplier ", r12, lr}\n\t"
+#define MCUFIT_NEXT         \
+  "lsrs %[x], %[x], #8\n\t" \
+  "lsr lr, lr, #8\n\t"
   __asm__ volatile(
+      "ldrd r4, r5, [%[from]]\n\t" /* bias, doubled */
+      "ldmia r4!, {r8, r9, r10, r11}\n\t"
+      "lsl r8, r8, r5\n\t"
+      "lsl r9, r9, r5\n\t"
+      "lsl r10, r10, r5\n\t"
+      "lsl r11, r11, r5\n\t"
+      "stmia %[to]!, {r8, r9, r10, r11}\n\t"
+      "str r4, [%[from]], #8\n\t"
+      "ldrd %[x], r6, [%[from]]\n\t" /* words, taps */
+      "subs r6, #1\n\t"
+      "beq 3f\n"
       "1:\n\t"
-      "ldrd r4, r5, [%[x]], #8\n\t"
-      "pkhbt r6, r4, r5, lsl #16\n\t"
-      "pkhtb r5, r5, r4, asr #16\n\t"
-      "sxtb16 r8, r6\n\t"
-      "sxtb16 r9, r6, ror #8\n\t"
+      "ldrd r4, r5, [%[x]], #8\n"
+      "2:\n\t"
+      "sxtb16 r8, r4\n\t"
+      "sxtb16 r9, r4, ror #8\n\t"
       "sxtb16 r10, r5\n\t"
       "sxtb16 r11, r5, ror #8\n\t"
-      "sxtab16 r8, r8, r6\n\t"
-      "sxtab16 r9, r9, r6, ror #8\n\t"
+      "sxtab16 r8, r8, r4\n\t"
+      "sxtab16 r9, r9, r4, ror #8\n\t"
       "sxtab16 r10, r10, r5\n\t"
       "sxtab16 r11, r11, r5, ror #8\n\t"
       "stmia %[to]!, {r8, r9, r10, r11}\n\t"
-      "cmp %[x], %[end]\n\t"
-      "bcc 1b"
-      : [x] "+r"(x), [to] "+r"(to)
-      : [end] "r"(end)
-      : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "cc", "memory");
+      "subs r6, #2\n\t"
+      "bgt 1b\n\t"
+      "bmi 4f\n"
+      "3:\n\t"
+      "ldr r5, [%[x]], #4\n\t"
+      "uxth r4, r5\n\t"
+      "lsrs r5, r5, #16\n\t"
+      "b 2b\n"
+      "4:\n\t"
+      "str %[x], [%[from]], #8\n\t"
+      "ldmia %[from], {r4, r5, r6}\n\t" /* multiplier, shift, rounding */
+      "ldr %[x], [r5], #4\n\t"
+      "ldmia r4!, {r8, r9, r10, r11}\n\t"
+      "strd r4, r5, [%[from]]\n\t"
+      "mvns %[x], %[x]\n\t" /* bits - 1 in each byte */
+      "add lr, %[x], #0x01010101\n\t" MCUFIT_SCALE("r8") MCUFIT_NEXT MCUFIT_SCALE("r9")
+          MCUFIT_NEXT MCUFIT_SCALE("r10") MCUFIT_NEXT MCUFIT_SCALE("r11")
+      : [from] "+l"(from), [to] "+r"(to), [x] "=&l"(x)
+      :
+      : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+#undef MCUFIT_SCALE
+#undef MCUFIT_NEXT
 #else
-  for (; x < end; x += 2) {
-    const tap_pair pair = pair_of(x[0], x[1]);
-    *to++ = (pair.a & 0x7FFF7FFFU) << 1;
-    *to++ = (pair.b & 0x7FFF7FFFU) << 1;
-    *to++ = (pair.c & 0x7FFF7FFFU) << 1;
-    *to++ = (pair.d & 0x7FFF7FFFU) << 1;
+  const uint32_t *x = from->words;
+  int32_t i;
+  for (i = 0; i < BLOCK; ++i) *to++ = from->doubled == 1 ? (uint32_t)from->bias[i] << 1 : 0U;
+  from->bias += BLOCK;
+  for (i = from->taps; i > 0; i -= 2) {
+    const uint32_t words[2] = {i == 1 ? *x & 0xFFFFU : x[0], i == 1 ? *x >> 16 : x[1]};
+    int32_t k;
+    for (k = 0; k < 2; ++k) {
+      *to++ = (mcufit_even_s8(words[k]) & 0x7FFF7FFFU) << 1;
+      *to++ = (mcufit_odd_s8(words[k]) & 0x7FFF7FFFU) << 1;
+    }
+    x += i == 1 ? 1 : 2;
+  }
+  from->words = x;
+  for (i = 0; i < BLOCK; ++i) {
+    const int32_t bits = -*from->shift++;
+    *to++ = (uint32_t)*from->multiplier++;
+    *to++ = (uint32_t)from->rounding << ((bits - 1) & 31);
+    *to++ = (uint32_t)bits & 31U;
   }
 #endif
-  return to;
 }
 
-/* Four biases, twice as large where they are `doubled`. */
-static inline uint32_t *put_biases(const int32_t *bias, int doubled, uint32_t *to) {
+/* Where row k of the kernel's lies; null where it is outside. */
+static MCUFIT_NOINLINE const int8_t *row_at(const patch *p, int32_t k) {
+  const mcufit_window *window = &p->step->window;
+  const int32_t y = p->y * window->stride_height - window->pad_top + k * window->dilation_height;
+  if ((uint32_t)y >= (uint32_t)window->input_height) return 0;
+  return p->arena + p->step->input.offset + mcufit_row(&p->step->input, y);
+}
+
+/* The input under the stretch, for the block from `channel` on: of three kernel rows those outside alone. */
+static MCUFIT_NOINLINE void gather(patch *p, int32_t channel) {
+  const int32_t height = p->step->window.kernel_height;
+  int32_t k;
+  for (k = 0; k < height; ++k) {
+    const int8_t *x = row_at(p, k);
+    int32_t stride = 0;
+    uint32_t *to = p->inside + k;
+    if (x != 0 && height == 3) continue;
+    if (x != 0) stride = p->step->input.pixel_stride;
+    x = x != 0 ? x + p->row_offset + channel : (const int8_t *)&p->zero_points;
+    for (; to < p->end_inside; to += height) {
+      *to = mcufit_load_s8x4(x);
+      x += stride;
+    }
+  }
+}
+
+/* The same of three kernel rows, of which those outside have any bytes. */
+static inline void gather_three(patch *p, int32_t channel) {
+  const int8_t *x = p->row + channel;
+  const int32_t stride = p->step->input.pixel_stride;
+  uint32_t *to = p->inside;
 #if defined(MCUFIT_ISA_DSP)
   __asm__ volatile(
-      "ldmia %[bias], {r4, r5, r6, r8}\n\t"
-      "lsl r4, r4, %[doubled]\n\t"
-      "lsl r5, r5, %[doubled]\n\t"
-      "lsl r6, r6, %[doubled]\n\t"
-      "lsl r8, r8, %[doubled]\n\t"
-      "stmia %[to]!, {r4, r5, r6, r8}"
-      : [to] "+r"(to)
-      : [bias] "r"(bias), [doubled] "r"(doubled)
-      : "r4", "r5", "r6", "r8", "memory");
+      "b 2f\n"
+      "1:\n\t"
+      "ldr r4, [%[x]]\n\t"
+      "ldr r5, [%[x], %[second]]\n\t"
+      "ldr r6, [%[x], %[third]]\n\t"
+      "stmia %[to]!, {r4, r5, r6}\n\t"
+      "add %[x], %[stride]\n"
+      "2:\n\t"
+      "cmp %[to], %[end]\n\t"
+      "bcc 1b"
+      : [x] "+r"(x), [to] "+r"(to)
+      : [second] "r"(p->second), [third] "r"(p->third), [stride] "r"(stride), [end] "r"(p->end_three)
+      : "r4", "r5", "r6", "cc", "memory");
 #else
-  int i;
-  for (i = 0; i < BLOCK; ++i) *to++ = (uint32_t)bias[i] << doubled;
-#endif
-  return to;
-}
-
-/* Four scales of the short form: multiplier, addend, bits. */
-static inline void put_scales(const mcufit_requantization *q, int32_t channel, uint32_t *to) {
-#if defined(MCUFIT_ISA_DSP)
-  const int32_t *multiplier = q->multiplier + channel;
-  const int8_t *shift = q->shift + channel;
-#define MCUFIT_SCALE                \
-  "ldrsb r6, [%[shift]], #1\n\t"    \
-  "ldr r4, [%[multiplier]], #4\n\t" \
-  "mvn r5, r6\n\t"                  \
-  "lsl r5, %[rounding], r5\n\t"     \
-  "rsb r6, r6, #0\n\t"              \
-  "stmia %[to]!, {r4, r5, r6}\n\t"
-  __asm__ volatile(MCUFIT_SCALE MCUFIT_SCALE MCUFIT_SCALE MCUFIT_SCALE
-                   : [multiplier] "+r"(multiplier), [shift] "+r"(shift), [to] "+r"(to)
-                   : [rounding] "r"(2 * q->output_zero_point + 1)
-                   : "r4", "r5", "r6", "memory");
-#undef MCUFIT_SCALE
-#else
-  int i;
-  for (i = 0; i < BLOCK; ++i) {
-    const mcufit_dsp_scale scale = mcufit_dsp_scale_of(q, channel + i);
-    *to++ = (uint32_t)scale.multiplier;
-    *to++ = (uint32_t)scale.addend;
-    *to++ = (uint32_t)scale.bits;
+  while (to < p->end_three) {
+    *to++ = mcufit_load_s8x4(x);
+    *to++ = mcufit_load_s8x4(x + p->second);
+    *to++ = mcufit_load_s8x4(x + p->third);
+    x += stride;
   }
 #endif
-}
-
-/* The block from `channel` on; it leaves the filter's words in the strip. */
-static MCUFIT_NOINLINE void load_block(patch *p, int32_t channel) {
-  uint32_t *to;
-  uint32_t *word;
-  gather_filter(p, channel);
-  word = put_biases(p->step->bias + channel, p->short_form, p->block);
-  to = double_pairs(p->strip, p->strip + p->taps, word);
-  if (p->short_form) {
-    put_scales(&p->step->requantization, channel, to);
-    return;
-  }
-  for (; word != to; ++word) *word = mcufit_s16_pair(mcufit_low_s16(*word) / 2, mcufit_high_s16(*word) / 2);
-}
-
-/* One kernel row of the strip, of which only the columns from `column` on that are inside are read. */
-static MCUFIT_NOINLINE void gather_row(const patch *p, const int8_t *row, int32_t column, int32_t columns,
-                                       uint32_t *to) {
-  const mcufit_window *window = &p->step->window;
-  const uint32_t outside = (uint8_t)p->step->input_zero_point * 0x01010101U;
-  for (; columns > 0; --columns) {
-    *to = row != 0 && (uint32_t)column < (uint32_t)window->input_width
-              ? mcufit_load_s8x4(row + column * p->step->input.pixel_stride)
-              : outside;
-    to += window->kernel_height;
-    ++column;
-  }
-}
-
-/* Where row `from` of the kernel's lies, a ring's row below those before. */
-static const int8_t *row_at(const patch *p, int32_t k) {
-  const int32_t origin = p->y * p->step->window.stride_height - p->step->window.pad_top;
-  return p->arena + p->step->input.offset +
-         mcufit_row(&p->step->input, origin + k * p->step->window.dilation_height);
-}
-
-/* Columns of three rows. */
-static uint32_t *fill(uint32_t value, uint32_t *to, const uint32_t *end) {
-  for (; to < end; to += 3) to[0] = to[1] = to[2] = value;
-  return to;
-}
-
-/* Three kernel rows in one pass; then those outside are overwritten. */
-static inline void gather_three(patch *p, int32_t channel, int32_t column, int32_t columns) {
-  const uint32_t outside = (uint8_t)p->step->input_zero_point * 0x01010101U;
-  const int32_t left = p->step->window.input_width - column;
-  const int32_t before = column < 0 ? -column : 0;
-  const int8_t *x = p->row + channel + (column + before) * p->three.stride;
-  uint32_t *const end = p->strip + 3 * columns;
-  uint32_t *to = p->strip;
-  int32_t k;
-  to = fill(outside, to, before < columns ? to + 3 * before : end);
-  to = copy_columns(&p->three, x, to, left < columns ? p->strip + 3 * left : end);
-  fill(outside, to, end);
-  for (k = 0; k < 3 && p->rows.end - p->rows.first != 3; ++k) {
-    if (k >= p->rows.first && k < p->rows.end) continue;
-    for (to = p->strip + k; to < end; to += 3) *to = outside;
-  }
-}
-
-/* The input under `columns` input columns from `column` on, for the block from `channel` on. */
-static MCUFIT_NOINLINE void gather(patch *p, int32_t channel, int32_t column, int32_t columns) {
-  int32_t k;
-  for (k = 0; k < p->step->window.kernel_height; ++k) {
-    const int inside = k >= p->rows.first && k < p->rows.end;
-    gather_row(p, inside ? row_at(p, k) + channel : 0, column, columns, p->strip + k);
-  }
 }
 
 /* The sums of a window of which each pair of words meets a pair of taps. */
@@ -279,8 +248,11 @@ static MCUFIT_NOINLINE sums sum_pairs(const uint32_t *x, const uint32_t *w, int3
   return s;
 }
 
-static MCUFIT_NOINLINE int8_t requantized(const mcufit_requantization *q, int32_t channel, int32_t sum) {
-  const int32_t scaled = mcufit_requantize(sum, q->multiplier[channel], q->shift[channel]);
+static MCUFIT_NOINLINE int8_t requantized(const mcufit_depthwise_conv2d_s8_step *step, int32_t channel,
+                                          int32_t sum) {
+  const mcufit_requantization *q = &step->requantization;
+  const int32_t scaled =
+      mcufit_requantize(sum + step->bias[channel], q->multiplier[channel], q->shift[channel]);
   return mcufit_clamp(scaled + q->output_zero_point, q->output_min, q->output_max);
 }
 
@@ -353,62 +325,49 @@ static inline void compute_short(const uint32_t *x, stretch *s) {
 #endif
 }
 
-static MCUFIT_NOINLINE void compute_exactly(const mcufit_requantization *q, int32_t channel,
+static MCUFIT_NOINLINE void compute_exactly(const mcufit_depthwise_conv2d_s8_step *step, int32_t channel,
                                             const uint32_t *x, const stretch *s) {
   int8_t *output = s->output;
   for (; output != s->end; output += s->pixel_stride) {
     const sums all = sum_pairs(x, s->block, s->pairs);
-    output[0] = requantized(q, channel, all.a);
-    output[1] = requantized(q, channel + 1, all.b);
-    output[2] = requantized(q, channel + 2, all.c);
-    output[3] = requantized(q, channel + 3, all.d);
+    output[0] = requantized(step, channel, all.a / 2);
+    output[1] = requantized(step, channel + 1, all.b / 2);
+    output[2] = requantized(step, channel + 2, all.c / 2);
+    output[3] = requantized(step, channel + 3, all.d / 2);
     x += 2 * s->pairs + s->step / 4;
   }
 }
 
 /* A row of the block from `channel` on. */
-static void compute_block(patch *p, int32_t channel) {
-  const mcufit_window *window = &p->step->window;
-  const int32_t stride = window->stride_width;
-  int32_t left = window->output_width;
-  int32_t column = -(int32_t)window->pad_left;
-  int8_t *output = p->output + channel;
-  while (left > 0) {
-    const int32_t count = left < p->most_columns ? left : p->most_columns;
-    const int32_t columns = (count - 1) * stride + window->kernel_width;
-    if (window->kernel_height == 3 && p->rows.first < p->rows.end)
-      gather_three(p, channel, column, columns);
-    else
-      gather(p, channel, column, columns);
-    p->pixels.output = output;
-    output += count * p->pixels.pixel_stride;
-    p->pixels.end = output;
-    if (p->short_form)
-      compute_short(p->strip, &p->pixels);
-    else
-      compute_exactly(&p->step->requantization, channel, p->strip, &p->pixels);
-    column += count * stride;
-    left -= count;
-  }
+static inline void compute_row(patch *p, int32_t channel) {
+  gather_three(p, channel);
+  if (p->one_by_one) gather(p, channel);
+  p->pixels.output = p->output + channel;
+  p->pixels.end = p->pixels.output + p->output_bytes;
+  if (p->blocks.doubled == 1)
+    compute_short(p->strip, &p->pixels);
+  else
+    compute_exactly(p->step, channel, p->strip, &p->pixels);
 }
 
 /* The output of one channel that reads input channel `from`, for those that fill no block. */
 static int8_t compute_one(const patch *p, int32_t column, int32_t from, int32_t channel) {
   const mcufit_window *window = &p->step->window;
   const int8_t *w = p->step->filter + channel;
-  int32_t sum = p->step->bias[channel];
+  int32_t sum = 0;
   int32_t k, i;
   for (k = 0; k < window->kernel_height; ++k) {
-    const int8_t *row = k >= p->rows.first && k < p->rows.end ? row_at(p, k) + from : 0;
+    const int8_t *row = row_at(p, k);
     int32_t at = column;
     for (i = 0; i < window->kernel_width; ++i) {
-      sum += *w * (row != 0 && at >= 0 && at < window->input_width ? row[at * p->step->input.pixel_stride]
-                                                                   : p->step->input_zero_point);
+      sum +=
+          *w * (row != 0 && at >= 0 && at < window->input_width ? row[at * p->step->input.pixel_stride + from]
+                                                                : p->step->input_zero_point);
       at += window->dilation_width;
       w += window->output_channels;
     }
   }
-  return requantized(&p->step->requantization, channel, sum);
+  return requantized(p->step, channel, sum);
 }
 
 /* A row, channel by channel. */
@@ -425,49 +384,29 @@ static MCUFIT_NOINLINE void compute_slowly(const patch *p) {
   }
 }
 
-/* Bytes from the row that begins at `row` of the ring to the kernel's next one. */
-static inline int32_t row_below(const mcufit_depthwise_conv2d_s8_step *step, int32_t row) {
-  const int32_t down = step->window.dilation_height * step->input.row_stride;
-  const int32_t ring = step->input.ring_rows * step->input.row_stride;
-  return row + down < ring ? down : down - ring;
-}
-
 static MCUFIT_NOINLINE void start_row(patch *p, int32_t y) {
   const mcufit_depthwise_conv2d_s8_step *step = p->step;
-  const mcufit_window *window = &step->window;
-  const int32_t origin = y * window->stride_height - window->pad_top;
-  const int32_t span = (window->kernel_height - 1) * (int32_t)window->dilation_height + 1;
-  int32_t at;
+  const int8_t *rows[3];
+  int32_t k;
   p->y = y;
-  p->output = p->arena + step->output.offset + mcufit_row(&step->output, y);
-  p->rows.first = 0;
-  p->rows.end = window->kernel_height;
-  if (origin < 0 || origin + span > window->input_height)
-    p->rows = mcufit_inside(origin, window->dilation_height, window->kernel_height, window->input_height);
-  if (p->rows.first == p->rows.end) return;
-  at = mcufit_row(&step->input, origin + p->rows.first * window->dilation_height);
-  p->row = p->arena + step->input.offset + at;
-  p->three.second = p->rows.first < 1 && p->rows.end > 1 ? row_below(step, at) : 0;
-  at += p->three.second;
-  p->three.third = p->three.second + (p->rows.first < 2 && p->rows.end > 2 ? row_below(step, at) : 0);
+  p->output = p->arena + step->output.offset + mcufit_row(&step->output, y) + p->output_offset;
+  p->one_by_one = step->window.kernel_height != 3;
+  for (k = 0; k < 3; ++k) {
+    rows[k] = row_at(p, k);
+    if (rows[k] != 0) continue;
+    rows[k] = p->arena;
+    p->one_by_one = 1;
+  }
+  p->row = rows[0] + p->row_offset;
+  p->second = (int32_t)(rows[1] - rows[0]);
+  p->third = (int32_t)(rows[2] - rows[0]);
 }
 
-/* Rows that start_row() need not look at, where neither rows of the input nor of the output wrap around. */
-static void find_rows_below(patch *p, int32_t end_row) {
-  const mcufit_depthwise_conv2d_s8_step *step = p->step;
-  const mcufit_window *window = &step->window;
-  const int32_t span = (window->kernel_height - 1) * (int32_t)window->dilation_height + 1;
-  const int32_t last_origin = window->input_height - span;
-  p->input_step = window->stride_height * step->input.row_stride;
-  p->first_below = (window->pad_top + window->stride_height - 1) / window->stride_height + 1;
-  p->last_below = -1;
-  if (step->input.ring_rows >= window->input_height && step->output.ring_rows >= end_row && last_origin >= 0)
-    p->last_below = (last_origin + window->pad_top) / window->stride_height;
-}
-
+/* Most rows lie below the one before, as input and output do unless they wrap around. */
 static inline void move_to_row(patch *p, int32_t y) {
-  if (y != p->y + 1 || y < p->first_below || y > p->last_below) {
-    if (y != p->y) start_row(p, y);
+  if (y == p->y) return;
+  if (y != p->y + 1 || p->one_by_one || y > p->last_below) {
+    start_row(p, y);
     return;
   }
   p->y = y;
@@ -475,48 +414,107 @@ static inline void move_to_row(patch *p, int32_t y) {
   p->output += p->step->output.row_stride;
 }
 
-/* How many output columns the strip serves at once. */
-static int32_t most_columns(const mcufit_window *window) {
-  const int32_t columns = STRIP / window->kernel_height;
-  if (window->output_channels != window->input_channels || window->output_channels < BLOCK ||
-      (int32_t)window->kernel_height * window->kernel_width > TAPS || columns < window->kernel_width ||
-      window->dilation_width != 1)
-    return 0;
-  return (columns - window->kernel_width) / window->stride_width + 1;
+static MCUFIT_NOINLINE void fill(uint32_t value, uint32_t *to, const uint32_t *end) {
+  while (to < end) *to++ = value;
 }
 
-/* The last block overlaps the one before where channels do not come by fours. */
+/* `count` output columns from x on, whose columns in padding are written once. */
+static MCUFIT_NOINLINE void start_stretch(patch *p, int32_t x, int32_t count) {
+  const mcufit_window *window = &p->step->window;
+  const int32_t height = window->kernel_height;
+  const int32_t columns = (count - 1) * window->stride_width + window->kernel_width;
+  const int32_t column = x * window->stride_width - window->pad_left;
+  int32_t before = column < 0 ? -column : 0;
+  int32_t end = window->input_width - column;
+  if (before > columns) before = columns;
+  if (end > columns) end = columns;
+  if (end < before) end = before;
+  p->inside = p->strip + before * height;
+  p->end_inside = p->strip + end * height;
+  p->end_three = height == 3 ? p->end_inside : p->inside;
+  fill(p->zero_points, p->strip, p->inside);
+  fill(p->zero_points, p->strip + end * height, p->strip + columns * height);
+  p->row_offset = (column + before) * p->step->input.pixel_stride;
+  p->output_offset = x * p->step->output.pixel_stride;
+  p->output_bytes = count * p->step->output.pixel_stride;
+  p->y = -2;
+}
+
+/* Block by block, the last of which overlaps the one before where channels do not come by fours: both of them
+   are gathered. */
+static inline void compute_stretch(patch *p, int32_t first_row, int32_t end_row) {
+  const mcufit_depthwise_conv2d_s8_step *step = p->step;
+  const int32_t channels = step->window.output_channels;
+  const int32_t rest = channels % BLOCK;
+  const int32_t whole = rest != 0 ? channels - rest - BLOCK : channels;
+  source *blocks = &p->blocks;
+  int32_t channel = 0;
+  blocks->bias = step->bias;
+  blocks->words = (const uint32_t *)(const void *)step->filter;
+  blocks->multiplier = step->requantization.multiplier;
+  blocks->shift = step->requantization.shift;
+  for (;;) {
+    int32_t y = first_row;
+    if (channel >= whole) {
+      const int8_t *tap = step->filter + whole * (blocks->taps - 1) + channel;
+      blocks->words = gather_filter(p, tap, channels - whole);
+    }
+    load_block(blocks, p->block);
+    do {
+      move_to_row(p, y);
+      compute_row(p, channel);
+    } while (++y < end_row);
+    channel += BLOCK;
+    if (channel >= channels) return;
+    if (channel + BLOCK > channels) {
+      channel -= BLOCK - rest;
+      blocks->bias -= BLOCK - rest;
+      blocks->multiplier -= BLOCK - rest;
+      blocks->shift -= BLOCK - rest;
+    }
+  }
+}
+
+/* The last row that move_to_row() need not look for. */
+static int32_t last_below(const mcufit_depthwise_conv2d_s8_step *step, int32_t end_row) {
+  const mcufit_window *window = &step->window;
+  const int32_t span = (window->kernel_height - 1) * (int32_t)window->dilation_height + 1;
+  if (step->input.ring_rows < window->input_height || step->output.ring_rows < end_row) return -1;
+  return (window->input_height - span + window->pad_top) / window->stride_height;
+}
+
+/* Where the filter is not interleaved, blocks cannot be computed: they would not have room. */
 void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int8_t *arena, int16_t first_row,
                                 int16_t end_row) {
   const mcufit_window *window = &step->window;
-  const int32_t channels = window->output_channels;
+  const int32_t height = window->kernel_height;
   patch p;
-  int32_t c, y;
+  int32_t x, y, most;
   p.step = step;
   p.arena = arena;
-  p.y = -1;
-  p.taps = (int32_t)window->kernel_height * window->kernel_width;
-  p.filter.second = window->kernel_width * channels;
-  p.filter.third = 2 * p.filter.second;
-  p.filter.stride = channels;
-  p.three.stride = step->input.pixel_stride;
-  p.pixels.block = p.block;
-  p.pixels.pairs = (p.taps + 1) >> 1;
-  p.pixels.pixel_stride = step->output.pixel_stride;
-  p.pixels.step = 4 * (window->stride_width * window->kernel_height - 2 * p.pixels.pairs);
-  p.most_columns = most_columns(window);
-  find_rows_below(&p, end_row);
-  p.short_form = step->requantization.short_form;
-  for (y = first_row; y < end_row && p.most_columns == 0; ++y) {
-    start_row(&p, y);
-    compute_slowly(&p);
-  }
-  for (c = 0; c < channels && p.most_columns != 0; c += BLOCK) {
-    const int32_t channel = c + BLOCK <= channels ? c : channels - BLOCK;
-    load_block(&p, channel);
+  p.row_offset = 0;
+  p.output_offset = 0;
+  if (!step->interleaved) {
     for (y = first_row; y < end_row; ++y) {
-      move_to_row(&p, y);
-      compute_block(&p, channel);
+      start_row(&p, y);
+      compute_slowly(&p);
     }
+    return;
+  }
+  p.zero_points = (uint8_t)step->input_zero_point * 0x01010101U;
+  p.blocks.taps = height * window->kernel_width;
+  p.blocks.doubled = step->requantization.short_form ? 1 : 32;
+  p.blocks.rounding = 2 * step->requantization.output_zero_point + 1;
+  p.pixels.block = p.block;
+  p.pixels.pairs = (p.blocks.taps + 1) >> 1;
+  p.pixels.pixel_stride = step->output.pixel_stride;
+  p.pixels.step = 4 * (window->stride_width * height - 2 * p.pixels.pairs);
+  p.input_step = window->stride_height * step->input.row_stride;
+  p.last_below = last_below(step, end_row);
+  most = (STRIP / height - window->kernel_width) / window->stride_width + 1;
+  for (x = 0; x < window->output_width; x += most) {
+    const int32_t left = window->output_width - x;
+    start_stretch(&p, x, left < most ? left : most);
+    compute_stretch(&p, first_row, end_row);
   }
 }
