@@ -6,12 +6,10 @@
 
 #include <stdint.h>
 
-#include "mcufit_isa.h"
-
-/* For kernels whose loops are assembly: less code around these. */
-#if defined(MCUFIT_DSP_SMALL) && defined(MCUFIT_ISA_DSP) && !defined(__clang__)
-#pragma GCC optimize("Os")
+#ifdef MCUFIT_SMALL
+#include "mcufit_small.h"
 #endif
+#include "mcufit_isa.h"
 
 #include "mcufit_rounding.h"
 #include "mcufit_runtime.h"

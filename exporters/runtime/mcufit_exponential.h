@@ -5,6 +5,9 @@
 #ifndef MCUFIT_EXPONENTIAL_H
 #define MCUFIT_EXPONENTIAL_H
 
+#ifdef MCUFIT_SMALL
+#include "mcufit_small.h"
+#endif
 #include "mcufit_rounding.h"
 
 #ifdef __cplusplus

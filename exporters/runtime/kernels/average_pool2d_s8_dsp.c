@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Four channels at a time, summed as pairs of int16 that spill into int32 before they can overflow. */
-#define MCUFIT_DSP_SMALL
+#define MCUFIT_SMALL
 #include "mcufit_dsp.h"
 
 typedef char mcufit_pool2d_s8_step_bytes

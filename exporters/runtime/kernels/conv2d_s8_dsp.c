@@ -4,7 +4,7 @@
    go in portions, and the sums of some output channels wait for the next portion, so that the stack holds no
    more than these. Filters that the exporter interleaved bring two output channels at a time, as
    mcufit_fully_connected_s8 says, of up to three pixels; a portion is short enough for the sums of both. */
-#define MCUFIT_DSP_SMALL
+#define MCUFIT_SMALL
 #include "mcufit_dsp.h"
 
 typedef char mcufit_conv2d_s8_step_bytes
@@ -376,7 +376,7 @@ typedef struct {
    channels; bytes of the instructions of four taps. */
 #define PAIR_ROUND 8
 #define PAIR_BYTES 68
-#define TWO_LANES_ROUND 4
+#define TWO_LANES_ROUND 8
 #define TWO_LANES_BYTES 48
 #define CHANNEL_ROUND 4
 #define CHANNEL_BYTES 60
@@ -595,7 +595,7 @@ static inline void compute_pairs_of_two_lanes(computation *next, const int8_t *w
       "3:\n\t" MCUFIT_KEPT "ldrd r4, r5, [%[word]]\n\t"
       "b 6b\n\t"
       ".balign 4\n"
-      "4:\n\t" MCUFIT_TWO MCUFIT_TWO MCUFIT_TWO MCUFIT_TWO MCUFIT_ROUND_END
+      "4:\n\t" MCUFIT_TWO MCUFIT_TWO MCUFIT_TWO MCUFIT_TWO MCUFIT_TWO MCUFIT_TWO MCUFIT_TWO MCUFIT_TWO MCUFIT_ROUND_END
       "bne.w 4b\n\t" MCUFIT_PAIR_SECOND_BIAS MCUFIT_SECOND("%[word]", "r4", "r8")
           MCUFIT_SECOND("%[word]", "r5", "r9")
       "9:\n\t" MCUFIT_UNLESS_SCALED("10f") MCUFIT_RESCALE_TWO("r4", "r5")

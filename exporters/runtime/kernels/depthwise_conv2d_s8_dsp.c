@@ -2,7 +2,7 @@
 /* Four channels at a time, each of which has an input channel of its own. Their bytes under a stretch of an
    output row are gathered column by column, padding included, so that every window is one run of words; two
    words give the four channels a pair of taps each, and the filter lies likewise: MCUFIT_INTERLEAVED. */
-#define MCUFIT_DSP_SMALL
+#define MCUFIT_SMALL
 #include "mcufit_dsp.h"
 
 /* Channels side by side. */

@@ -3,7 +3,7 @@
    its lower byte and one of a second output above, as sum of both. Its product with an element of the input
    is a product of the first output and 256 times that of the second; widening the lower byte alone gives the
    first again. So three instructions make four products. The outputs after these are computed one by one. */
-#define MCUFIT_DSP_SMALL
+#define MCUFIT_SMALL
 #include "mcufit_dsp.h"
 
 typedef char

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define MCUFIT_SMALL
 #include "mcufit_exponential.h"
 #include "mcufit_runtime.h"
 
