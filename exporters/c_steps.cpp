@@ -59,11 +59,8 @@ std::string text_of(const mcufit_requantization& q, std::string_view node) {
       node, q.output_zero_point, q.output_min, q.output_max, q.short_form);
 }
 
-// conv2d and depthwise_conv2d.
-template <typename Convolution>
-std::string text_of_convolution(const Convolution& step, std::string_view node) {
-  const mcufit_conv2d_s8_step& s = step.fields;
-  const int interleaved = interleave(step).outputs > 0 ? 1 : 0;
+// `interleaved` as the core's kernel may read the filter.
+std::string text_of(const mcufit_conv2d_s8_step& s, int interleaved, std::string_view node) {
   return fmt::format(
       "    .input = {},\n    .output = {},\n    .window = {},\n"
       "    .input_zero_point = {}, .interleaved = MCUFIT_INTERLEAVED({}),\n"
@@ -72,14 +69,13 @@ std::string text_of_convolution(const Convolution& step, std::string_view node) 
       text_of(s.requantization, node));
 }
 
-std::string text_of(const FullyConnectedStep& step, std::string_view node) {
-  const mcufit_fully_connected_s8_step& s = step.fields;
+std::string text_of(const mcufit_fully_connected_s8_step& s, int interleaved, std::string_view node) {
   return fmt::format(
       "    .input_offset = {}, .output_offset = {},\n    .input_elements = {}, .output_elements = {},\n"
       "    .filter = {}_filter,\n    .bias = {}_bias,\n    .requantization = {},\n"
       "    .interleaved_outputs = MCUFIT_INTERLEAVED({})",
       s.input_offset, s.output_offset, s.input_elements, s.output_elements, node, node,
-      text_of(s.requantization, node), interleave(step).outputs);
+      text_of(s.requantization, node), interleaved);
 }
 
 std::string text_of(const mcufit_add_s8_step& s) {
@@ -183,7 +179,8 @@ std::string parts_text(const std::vector<mcufit_concatenation_part>& parts, std:
 struct Array {
   std::string_view type, suffix;
   std::string size, definition;
-  bool interleaved = false;  // where the core reads it so, under a name that says it
+  std::string_view other = {};  // where the core reads it in another order, what its name says of that
+  std::string other_size = {};
 };
 
 template <typename Integer>
@@ -201,19 +198,30 @@ std::vector<Array> arrays_of(const ConvolutionTables& t, std::string_view node) 
 }
 
 // The compiler takes the order of the filter that the core's kernel reads.
-template <typename Step>
-std::vector<Array> interleaved_arrays(const Step& s, std::string_view node) {
-  std::vector<Array> arrays = arrays_of(s.tables, node);
-  const InterleavedFilter filter_again = interleave(s);
-  if (filter_again.outputs == 0) return arrays;
+std::vector<Array> interleaved_arrays(const ConvolutionTables& t, const InterleavedFilter& again,
+                                      std::string_view node, std::string_view order = "interleaved") {
+  std::vector<Array> arrays = arrays_of(t, node);
+  if (again.outputs == 0) return arrays;
   Array& filter = arrays.front();
-  filter.interleaved = true;
+  filter.other = order;
+  filter.other_size = std::to_string(again.bytes.size());
   const std::string interleaved =
-      array(fmt::format("const int8_t {}_filter", node), std::span<const std::int8_t>(filter_again.bytes),
+      array(fmt::format("const int8_t {}_filter", node), std::span<const std::int8_t>(again.bytes),
             "MCUFIT_IN_FLASH MCUFIT_WORD_ALIGNED");
   filter.definition =
       fmt::format("#if defined(MCUFIT_INTERLEAVES)\n{}#else\n{}#endif\n", interleaved, filter.definition);
   return arrays;
+}
+
+// The declaration of `<node>_filter`, under a name that says in which order it is.
+std::string external(const Array& a, std::string_view node) {
+  std::string plain = fmt::format("extern const {} {}_{}[{}];\n", a.type, node, a.suffix, a.size);
+  if (a.other.empty()) return plain;
+  const std::string name = fmt::format("#define {0}_{1} {0}_{2}_{1}\n", node, a.suffix, a.other);
+  if (a.other_size == a.size)
+    return fmt::format("#if defined(MCUFIT_INTERLEAVES)\n{}#endif\n{}", name, plain);
+  return fmt::format("#if defined(MCUFIT_INTERLEAVES)\n{}extern const {} {}_{}[{}];\n#else\n{}#endif\n", name,
+                     a.type, node, a.suffix, a.other_size, plain);
 }
 
 // The parts of a StepText that depend on the kind of step.
@@ -224,19 +232,31 @@ struct Body {
   std::string before = {};  // definitions that the step needs in front of it
 };
 
-Body body_of(const RuntimeStep& step, std::string_view node, std::string_view name) {
+Body body_of(const Conv2dStep& s, std::string_view node) {
+  const InterleavedFilter again = interleave(s);
+  return {"mcufit_conv2d_s8_step", text_of(s.fields, again.outputs > 0 ? 1 : 0, node),
+          interleaved_arrays(s.tables, again, node)};
+}
+
+Body body_of(const DepthwiseConv2dStep& s, std::string_view node, bool wide) {
+  const InterleavedFilter again = wide ? widen(s) : interleave(s);
+  const int order = wide ? 2 : 1;
+  return {"mcufit_depthwise_conv2d_s8_step", text_of(s.fields, again.outputs > 0 ? order : 0, node),
+          interleaved_arrays(s.tables, again, node, wide ? "wide" : "interleaved")};
+}
+
+Body body_of(const FullyConnectedStep& s, std::string_view node) {
+  const InterleavedFilter again = interleave(s);
+  return {"mcufit_fully_connected_s8_step", text_of(s.fields, again.outputs, node),
+          interleaved_arrays(s.tables, again, node)};
+}
+
+Body body_of(const RuntimeStep& step, std::string_view node, std::string_view name, bool wide_filters) {
   return std::visit(
       overloaded{
-          [&](const Conv2dStep& s) {
-            return Body{"mcufit_conv2d_s8_step", text_of_convolution(s, node), interleaved_arrays(s, node)};
-          },
-          [&](const DepthwiseConv2dStep& s) {
-            return Body{"mcufit_depthwise_conv2d_s8_step", text_of_convolution(s, node),
-                        interleaved_arrays(s, node)};
-          },
-          [&](const FullyConnectedStep& s) {
-            return Body{"mcufit_fully_connected_s8_step", text_of(s, node), interleaved_arrays(s, node)};
-          },
+          [&](const Conv2dStep& s) { return body_of(s, node); },
+          [&](const DepthwiseConv2dStep& s) { return body_of(s, node, wide_filters); },
+          [&](const FullyConnectedStep& s) { return body_of(s, node); },
           [&](const AddStep& s) {
             return Body{"mcufit_add_s8_step", text_of(s.fields)};
           },
@@ -315,12 +335,12 @@ std::string step_name(const KernelCall& call, std::string_view package) {
 }
 
 StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, const KernelCall& call,
-                   std::string_view package) {
+                   std::string_view package, bool wide_filters) {
   const NodeId id = call.node;
   const RuntimeStep step = make_step(graph, plan, id, call.tile);
   const std::string node = fmt::format("{}_n{}", package, id);
   const std::string name = step_name(call, package);
-  const Body body = body_of(step, node, name);
+  const Body body = body_of(step, node, name, wide_filters);
   StepText text;
   text.kernel = kernel_of(graph.graph, plan, id).value();
   text.end = std::visit([](const auto& s) { return int{s.end}; }, step);
@@ -330,10 +350,7 @@ StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, const Ke
   if (!body.arrays.empty()) text.tables = title;
   for (const Array& a : body.arrays) {
     text.tables += a.definition;
-    if (a.interleaved)
-      text.externals += fmt::format(
-          "#if defined(MCUFIT_INTERLEAVES)\n#define {0}_{1} {0}_interleaved_{1}\n#endif\n", node, a.suffix);
-    text.externals += fmt::format("extern const {} {}_{}[{}];\n", a.type, node, a.suffix, a.size);
+    text.externals += external(a, node);
   }
   return text;
 }

@@ -28,9 +28,10 @@ struct StepText {
   int end = 0;            // the call computes [0, end)
 };
 
-// Of a call in a tile; its tables are those of the node.
+// Of a call in a tile; its tables are those of the node. With `wide_filters` depthwise filters are wide where
+// the core's kernel reads them so.
 StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, const KernelCall& call,
-                   std::string_view package);
+                   std::string_view package, bool wide_filters = false);
 
 // "model_step3", of a tile behind the first "model_step3_tile1".
 std::string step_name(const KernelCall& call, std::string_view package);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "exporters/interleaved_filter.h"
+#include "exporters/runtime/mcufit_rounding.h"
 
 namespace mcufit {
 namespace {
@@ -47,6 +50,53 @@ class DepthwiseFilter {
   const mcufit_window& window_;
 };
 
+// The words of blocks.
+class WideBlocks {
+ public:
+  explicit WideBlocks(const DepthwiseConv2dStep& step)
+      : step_(step), filter_(step.tables.filter, step.fields.window) {}
+
+  const std::vector<std::int8_t>& bytes() const { return bytes_; }
+
+  // The channels from `channel` on.
+  void append(int channel) {
+    const bool short_form = step_.fields.requantization.short_form != 0;
+    for (int c = channel; c < channel + kBlock; ++c)
+      append_word(short_form ? 2 * step_.tables.bias[static_cast<std::size_t>(c)] : 0);
+    for (int tap = 0; tap < filter_.taps(); tap += 2) {
+      for (int c = channel; c < channel + kBlock; ++c) {
+        append_half(2 * filter_.at(tap, c));
+        append_half(tap + 1 < filter_.taps() ? 2 * filter_.at(tap + 1, c) : 0);
+      }
+    }
+    for (int c = channel; c < channel + kBlock; ++c) append_scale(static_cast<std::size_t>(c), short_form);
+  }
+
+ private:
+  void append_half(std::int32_t value) {
+    bytes_.push_back(static_cast<std::int8_t>(value));
+    bytes_.push_back(static_cast<std::int8_t>(value >> 8));
+  }
+
+  void append_word(std::int32_t value) {
+    append_half(value);
+    append_half(value >> 16);
+  }
+
+  // Multiplier, addend and bits of mcufit_dsp_scale.
+  void append_scale(std::size_t channel, bool short_form) {
+    const int bits = short_form ? -step_.tables.shift[channel] : 1;
+    const std::int32_t rounding = 2 * step_.fields.requantization.output_zero_point + 1;
+    append_word(short_form ? step_.tables.multiplier[channel] : 0);
+    append_word(short_form ? mcufit_shift_left(rounding, bits - 1) : 0);
+    append_word(short_form ? bits : 0);
+  }
+
+  const DepthwiseConv2dStep& step_;
+  DepthwiseFilter filter_;
+  std::vector<std::int8_t> bytes_;
+};
+
 }  // namespace
 
 InterleavedFilter interleave(const DepthwiseConv2dStep& step) {
@@ -60,6 +110,15 @@ InterleavedFilter interleave(const DepthwiseConv2dStep& step) {
   for (int tap = 0; tap < filter.taps(); ++tap)
     for (int channel = apart; channel < channels; ++channel) result.bytes.push_back(filter.at(tap, channel));
   return result;
+}
+
+InterleavedFilter widen(const DepthwiseConv2dStep& step) {
+  const mcufit_window& window = step.fields.window;
+  if (!DepthwiseFilter(step.tables.filter, window).by_blocks()) return {step.tables.filter, 0};
+  WideBlocks blocks(step);
+  for (int channel = 0; channel < window.output_channels; channel += kBlock)
+    blocks.append(std::min(channel, window.output_channels - kBlock));
+  return {blocks.bytes(), window.output_channels};
 }
 
 }  // namespace mcufit

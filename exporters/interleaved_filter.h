@@ -36,4 +36,8 @@ InterleavedFilter interleave(const FullyConnectedStep& step);
 // four would not have four inputs of their own or the kernel no room.
 InterleavedFilter interleave(const DepthwiseConv2dStep& step);
 
+// What the kernel makes of that for every call, in the words that it computes with: blocks as in
+// mcufit_runtime.h, two to five times the bytes of the filter. No outputs where those are none.
+InterleavedFilter widen(const DepthwiseConv2dStep& step);
+
 }  // namespace mcufit

@@ -85,12 +85,15 @@ typedef struct {
    Those of depthwise_conv2d lie by blocks of four channels, in each the taps column by column, as [kw * kh /
    2][2][2][2]: of a pair of taps both bytes of channels 0 and 1 before those of 2 and 3, and of both taps the
    bytes of both channels; a last single tap has its four bytes. Where channels fill no last block, they and
-   the four before them follow as [kw][kh][out]. */
+   the four before them follow as [kw][kh][out]. Wide ones are the words of a block that kernels compute with,
+   block by block, of which a last one overlaps the one before it: four biases; of each pair of taps, of four
+   channels, both as half words, 0 beside a last single one; of four channels multiplier, addend and bits of
+   mcufit_dsp_scale. Biases and taps are doubled. Without the short form biases and scales are 0. */
 typedef struct {
   mcufit_view input, output;
   mcufit_window window;
   int8_t input_zero_point;
-  int8_t interleaved;   /* whether filters are; MCUFIT_INTERLEAVED */
+  int8_t interleaved;   /* whether filters are; 2: wide. MCUFIT_INTERLEAVED */
   const int8_t *filter; /* conv2d [out][kh][kw][in], depthwise_conv2d [kh][kw][out]; in flash */
   const int32_t *bias;  /* [out], in flash */
   mcufit_requantization requantization;

@@ -74,12 +74,12 @@ static void next_convolution(mcufit_conv2d_s8_step* s) {
   s->bias = bias;
 }
 
-/* The filter comes once more, as cores read it that want it interleaved; how many outputs of it are. */
+/* The filter comes once more, as cores read it that want it interleaved; what the step says of that. */
 static int16_t next_interleaved(const int8_t** filter) {
-  const int16_t outputs = next16();
+  const int16_t order = next16();
   const uint32_t bytes = (uint32_t)next();
-  const int16_t read = (int16_t)MCUFIT_INTERLEAVED(outputs);
-  if (outputs == 0) return 0;
+  const int16_t read = (int16_t)MCUFIT_INTERLEAVED(order);
+  if (order == 0) return 0;
   next_bytes(read > 0 ? filter_memory : arena_memory, bytes);
   if (read > 0) *filter = filter_memory;
   return read;
@@ -141,7 +141,7 @@ static void run_case(int32_t kind) {
   uint32_t bytes;
   int16_t first, end;
   next_step(kind);
-  if (kind <= 1) step.convolution.interleaved = next_interleaved(&step.convolution.filter) > 0;
+  if (kind <= 1) step.convolution.interleaved = (int8_t)next_interleaved(&step.convolution.filter);
   first = next16();
   end = next16();
   arena = arena_memory + next();

@@ -73,20 +73,22 @@ struct Cases {
            w.dilation_width, w.pad_top, w.pad_left});
   }
 
-  void interleaved(Random& random, const InterleavedFilter& filter) {
+  // The filter in the other order, and the number by which the step says it.
+  void interleaved(Random& random, const InterleavedFilter& filter, int order) {
     const bool taken = filter.outputs > 0 && random.below(4) != 0;
-    word(taken ? filter.outputs : 0);
+    word(taken ? order : 0);
     word(std::ssize(filter.bytes));
     if (taken) raw(filter.bytes);
   }
 
   void fields(Random& random, const Conv2dStep& s) {
     convolution(random, s.fields, s.tables);
-    interleaved(random, interleave(s));
+    interleaved(random, interleave(s), 1);
   }
   void fields(Random& random, const DepthwiseConv2dStep& s) {
     convolution(random, s.fields, s.tables);
-    interleaved(random, interleave(s));
+    const bool wide = random.below(2) == 0;
+    interleaved(random, wide ? widen(s) : interleave(s), wide ? 2 : 1);
   }
   void fields(Random&, const AveragePool2dStep& s) {
     windowed(s.fields);
@@ -160,7 +162,8 @@ void add_fully_connected(Random& random, Cases& cases) {
   const mcufit_fully_connected_s8_step& f = step.fields;
   cases.words({f.input_offset, f.output_offset, f.input_elements, f.output_elements});
   cases.tables(random, step.tables, f.requantization);
-  cases.interleaved(random, interleave(step));
+  const InterleavedFilter filter = interleave(step);
+  cases.interleaved(random, filter, filter.outputs);
   cases.call(random, RuntimeStep(step), first, narrow(random.between(first + 1, step.end)),
              random_bytes(random, plan.arena_bytes));
 }

@@ -171,5 +171,61 @@ TEST(InterleavedFilter, DepthwiseFiltersThatBlocksDoNotTakeStayAsTheyWere) {
   EXPECT_TRUE(stays(step));
 }
 
+std::int32_t word_of(const InterleavedFilter& filter, std::size_t word) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 4 * word + 4; i-- > 4 * word;)
+    value = value << 8 | static_cast<std::uint8_t>(filter.bytes[i]);
+  return static_cast<std::int32_t>(value);
+}
+
+DepthwiseConv2dStep wide_depthwise(std::int16_t channels) {
+  DepthwiseConv2dStep step = numbered_depthwise(channels);
+  step.fields.requantization.short_form = 1;
+  step.fields.requantization.output_zero_point = -3;
+  for (int c = 0; c < channels; ++c) {
+    step.tables.bias.push_back(100 * c - 100);
+    step.tables.multiplier.push_back((1 << 30) + c);
+    step.tables.shift.push_back(static_cast<std::int8_t>(-1 - c));
+  }
+  return step;
+}
+
+TEST(InterleavedFilter, WideBlocksAreWhatTheKernelComputesWith) {
+  const InterleavedFilter wide = widen(wide_depthwise(8));
+  constexpr std::size_t block = 4 + 4 * 2 + 12;
+  EXPECT_EQ(wide.outputs, 8);
+  ASSERT_EQ(wide.bytes.size(), 2 * block * 4);
+  EXPECT_EQ(word_of(wide, 0), -200);
+  EXPECT_EQ(word_of(wide, block + 1), 800);             // bias of channel 5
+  EXPECT_EQ(word_of(wide, 4), 20 << 16);                // taps 0 and 1 of channel 0
+  EXPECT_EQ(word_of(wide, block + 9), 70 << 16 | 50);   // taps 2 and 3 of channel 5
+  EXPECT_EQ(word_of(wide, block + 15), (1 << 30) + 5);  // its scale
+  EXPECT_EQ(word_of(wide, block + 16), -5 * (1 << 5));
+  EXPECT_EQ(word_of(wide, block + 17), 6);
+}
+
+TEST(InterleavedFilter, TheLastWideBlockOverlaps) {
+  const InterleavedFilter wide = widen(wide_depthwise(6));
+  constexpr std::size_t block = 4 + 4 * 2 + 12;
+  ASSERT_EQ(wide.bytes.size(), 2 * block * 4);
+  EXPECT_EQ(word_of(wide, block), 200);  // bias of channel 2
+  EXPECT_EQ(word_of(wide, block + 4), 24 << 16 | 4);
+}
+
+TEST(InterleavedFilter, WideBlocksWithoutTheShortFormHaveTapsAlone) {
+  DepthwiseConv2dStep step = wide_depthwise(4);
+  step.fields.requantization.short_form = 0;
+  step.tables.filter[0] = -1;
+  const InterleavedFilter wide = widen(step);
+  constexpr std::size_t block = 4 + 4 * 2 + 12;
+  ASSERT_EQ(wide.bytes.size(), block * 4);
+  for (std::size_t i = 0; i < block; ++i) {
+    if (i < 4 || i >= 12) {
+      EXPECT_EQ(word_of(wide, i), 0) << i;
+    }
+  }
+  EXPECT_EQ(word_of(wide, 4), 20 << 16 | 0xFFFE);
+}
+
 }  // namespace
 }  // namespace mcufit::testing

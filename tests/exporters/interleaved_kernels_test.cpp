@@ -104,9 +104,11 @@ TEST(InterleavedKernels, DepthwiseConv2dEqualsInterpreter) {
     const DepthwiseConv2d op{window, random.below(4) != 0, random_activation(random)};
     const QuantizedGraph graph = single_op_graph(random, input, op);
     auto step = std::get<DepthwiseConv2dStep>(make_step(graph, stacked_plan(graph.graph), 1));
-    const InterleavedFilter filter = interleave(step);
+    const bool wide = random.below(2) == 0;
+    const InterleavedFilter filter = wide ? widen(step) : interleave(step);
+    const std::int8_t order = wide ? 2 : 1;
     step.tables.filter = filter.bytes;
-    step.fields.interleaved = filter.outputs > 0 ? 1 : 0;
+    step.fields.interleaved = filter.outputs > 0 ? order : std::int8_t{0};
     check_windowed(random, graph, step);
     return filter.outputs > 0;
   });

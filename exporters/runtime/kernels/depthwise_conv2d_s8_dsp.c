@@ -7,6 +7,8 @@
 
 /* Channels side by side. */
 #define BLOCK 4
+/* Of step's `interleaved`. */
+#define WIDE 2
 /* Bounds of the stack: the most taps of a filter that is interleaved, and words of gathered input. */
 #define TAPS 50
 #define STRIP 192
@@ -47,6 +49,7 @@ typedef struct {
   const mcufit_depthwise_conv2d_s8_step *step;
   int8_t *arena;
   source blocks;
+  int32_t wide_block; /* words of a block that is computed with where the filter is, else 0 */
   stretch pixels;
   uint32_t zero_points; /* four */
   /* Words of the strip whose column the input has, from its first kernel row's on; of three kernel rows,
@@ -453,17 +456,21 @@ static inline void compute_stretch(patch *p, int32_t first_row, int32_t end_row)
   blocks->words = (const uint32_t *)(const void *)step->filter;
   blocks->multiplier = step->requantization.multiplier;
   blocks->shift = step->requantization.shift;
+  p->pixels.block = step->interleaved == WIDE ? blocks->words : p->block;
   for (;;) {
     int32_t y = first_row;
-    if (channel >= whole) {
-      const int8_t *tap = step->filter + whole * (blocks->taps - 1) + channel;
-      blocks->words = gather_filter(p, tap, channels - whole);
+    if (step->interleaved != WIDE) {
+      if (channel >= whole) {
+        const int8_t *tap = step->filter + whole * (blocks->taps - 1) + channel;
+        blocks->words = gather_filter(p, tap, channels - whole);
+      }
+      load_block(blocks, p->block);
     }
-    load_block(blocks, p->block);
     do {
       move_to_row(p, y);
       compute_row(p, channel);
     } while (++y < end_row);
+    p->pixels.block += p->wide_block;
     channel += BLOCK;
     if (channel >= channels) return;
     if (channel + BLOCK > channels) {
@@ -505,8 +512,8 @@ void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int
   p.blocks.taps = height * window->kernel_width;
   p.blocks.doubled = step->requantization.short_form ? 1 : 32;
   p.blocks.rounding = 2 * step->requantization.output_zero_point + 1;
-  p.pixels.block = p.block;
   p.pixels.pairs = (p.blocks.taps + 1) >> 1;
+  p.wide_block = step->interleaved == WIDE ? 4 + 4 * p.pixels.pairs + 3 * BLOCK : 0;
   p.pixels.pixel_stride = step->output.pixel_stride;
   p.pixels.step = 4 * (window->stride_width * height - 2 * p.pixels.pairs);
   p.input_step = window->stride_height * step->input.row_stride;
