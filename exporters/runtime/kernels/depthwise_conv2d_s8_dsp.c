@@ -456,10 +456,13 @@ static inline void compute_stretch(patch *p, int32_t first_row, int32_t end_row)
   blocks->words = (const uint32_t *)(const void *)step->filter;
   blocks->multiplier = step->requantization.multiplier;
   blocks->shift = step->requantization.shift;
-  p->pixels.block = step->interleaved == WIDE ? blocks->words : p->block;
+  p->pixels.block = p->block;
   for (;;) {
     int32_t y = first_row;
-    if (step->interleaved != WIDE) {
+    if (p->wide_block != 0) {
+      p->pixels.block = blocks->words;
+      blocks->words += p->wide_block;
+    } else {
       if (channel >= whole) {
         const int8_t *tap = step->filter + whole * (blocks->taps - 1) + channel;
         blocks->words = gather_filter(p, tap, channels - whole);
@@ -470,7 +473,6 @@ static inline void compute_stretch(patch *p, int32_t first_row, int32_t end_row)
       move_to_row(p, y);
       compute_row(p, channel);
     } while (++y < end_row);
-    p->pixels.block += p->wide_block;
     channel += BLOCK;
     if (channel >= channels) return;
     if (channel + BLOCK > channels) {
