@@ -196,18 +196,25 @@ Shape drawn_depthwise_shape(Random& random) {
   return shape;
 }
 
+// 3x3, 5x5 or 7x7 with padding around in many cases.
+void add_depthwise(Random& random, Cases& cases, Activation activation) {
+  const Shape in = drawn_depthwise_shape(random);
+  const auto half = static_cast<std::int32_t>(random.between(1, 3));
+  const bool usual = random.below(3) == 0;
+  const Window window = usual ? square_window(2 * half + 1, 1, half) : random_window(random, in);
+  const auto multiplier = static_cast<std::int32_t>(random.below(4) == 0 ? random.between(2, 5) : 1);
+  add_windowed<DepthwiseConv2dStep>(random, cases, 1, in,
+                                    DepthwiseConv2d{window, random.below(4) != 0, activation, multiplier});
+}
+
 void add_case(Random& random, Cases& cases, int kind) {
-  const Shape in = kind == 1 ? drawn_depthwise_shape(random) : drawn_shape(random);
+  const Shape in = drawn_shape(random);
   const bool relu = random.below(4) != 0;
   const Window window = random.below(3) == 0 ? square_window(1, 1, 0) : random_window(random, in);
   const auto outputs = static_cast<std::int32_t>(random.between(1, random.below(5) == 0 ? 80 : 17));
-  const auto multiplier = static_cast<std::int32_t>(random.below(4) == 0 ? random.between(2, 5) : 1);
   if (kind == 0)
     add_windowed<Conv2dStep>(random, cases, 0, in, Conv2d{outputs, window, relu, random_activation(random)});
-  if (kind == 1) {
-    add_windowed<DepthwiseConv2dStep>(random, cases, 1, in,
-                                      DepthwiseConv2d{window, relu, random_activation(random), multiplier});
-  }
+  if (kind == 1) add_depthwise(random, cases, random_activation(random));
   if (kind == 2) add_fully_connected(random, cases);
   if (kind == 3) add_add(random, cases);
   if (kind == 4)

@@ -100,7 +100,9 @@ TEST(InterleavedKernels, DepthwiseConv2dEqualsInterpreter) {
   check_cases([](Random& random) {
     Shape input = random_shape(random, 9, 13);
     if (random.below(10) == 0) input.width = static_cast<std::int32_t>(random.between(60, 150));
-    const Window window = random.below(4) == 0 ? square_window(1, 1, 0) : random_window(random, input);
+    const auto half = static_cast<std::int32_t>(random.between(1, 3));
+    const bool usual = random.below(2) == 0;
+    const Window window = usual ? square_window(2 * half + 1, 1, half) : random_window(random, input);
     const DepthwiseConv2d op{window, random.below(4) != 0, random_activation(random)};
     const QuantizedGraph graph = single_op_graph(random, input, op);
     auto step = std::get<DepthwiseConv2dStep>(make_step(graph, stacked_plan(graph.graph), 1));

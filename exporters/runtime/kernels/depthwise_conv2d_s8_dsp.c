@@ -32,12 +32,12 @@ typedef struct {
   const int8_t *end;    /* of the output */
 } stretch;
 
-/* What blocks are made of, each of which ends where the next one's begins. */
+/* What the next block is made of; where it ends the one after it begins. Two taps of the filter are two
+   words, a0 b0 a1 b1 and c0 d0 c1 d1, a last single one is a b c d. */
 typedef struct {
   const int32_t *bias;
   int32_t doubled; /* bits by which biases are shifted: 1 in the short form, else all of them */
-  const uint32_t
-      *words; /* of the filter: a0 b0 a1 b1 and c0 d0 c1 d1 of two taps, a b c d of a last single one */
+  const uint32_t *words;
   int32_t taps;
   const int32_t *multiplier;
   const int8_t *shift;
@@ -55,14 +55,14 @@ typedef struct {
   /* Words of the strip whose column the input has, from its first kernel row's on; of three kernel rows,
      which are gathered in one pass, the same end. */
   uint32_t *inside;
-  const uint32_t *end_inside, *end_three;
-  int32_t row_offset;    /* bytes of an input row in front of that column */
-  int32_t output_offset; /* bytes of an output row in front of the stretch */
-  int32_t output_bytes;  /* of the stretch */
-  int32_t y;             /* the row; -2: none yet, and none before row 0 */
+  const uint32_t *end_three, *end_inside;
+  int32_t row_offset;     /* bytes of an input row in front of that column */
+  int32_t output_offset;  /* bytes of an output row in front of the stretch */
+  int32_t output_bytes;   /* of the stretch */
+  int32_t y, first, last; /* the row, and those of the call */
   int32_t last_below; /* the last row whose input and output lie below those of the row before, all inside */
   int32_t input_step; /* bytes from the input of such a row to the next one's */
-  int32_t one_by_one; /* whether kernel rows are outside, or not three */
+  uint32_t outside;   /* a bit for each of three kernel rows that is; all where they are not three */
   const int8_t *row;  /* the first of three */
   int32_t second, third; /* bytes from there */
   int8_t *output;
@@ -83,8 +83,8 @@ static inline tap_pair pair_of(uint32_t first, uint32_t second) {
   return pair;
 }
 
-/* The words of a block of channels that lie tap by tap. They go to where the last ones that are made of them
-   will be. */
+/* The words of a block whose channels lie tap by tap. They go to the end of where load_block() makes four
+   words of two, so that it has read each before it writes there. */
 static MCUFIT_NOINLINE const uint32_t *gather_filter(patch *p, const int8_t *tap, int32_t channels) {
   uint32_t *const words = p->block + sizeof p->block / sizeof p->block[0] - p->blocks.taps;
   uint32_t *to = words;
@@ -192,10 +192,11 @@ static MCUFIT_NOINLINE void gather(patch *p, int32_t channel) {
   const int32_t height = p->step->window.kernel_height;
   int32_t k;
   for (k = 0; k < height; ++k) {
-    const int8_t *x = row_at(p, k);
-    int32_t stride = 0;
     uint32_t *to = p->inside + k;
-    if (x != 0 && height == 3) continue;
+    int32_t stride = 0;
+    const int8_t *x;
+    if (height == 3 && (p->outside >> k & 1U) == 0) continue;
+    x = row_at(p, k);
     if (x != 0) stride = p->step->input.pixel_stride;
     x = x != 0 ? x + p->row_offset + channel : (const int8_t *)&p->zero_points;
     for (; to < p->end_inside; to += height) {
@@ -205,27 +206,30 @@ static MCUFIT_NOINLINE void gather(patch *p, int32_t channel) {
   }
 }
 
-/* The same of three kernel rows, of which those outside have any bytes. */
+/* The same of all three, of which those outside get some bytes. */
 static inline void gather_three(patch *p, int32_t channel) {
   const int8_t *x = p->row + channel;
   const int32_t stride = p->step->input.pixel_stride;
-  uint32_t *to = p->inside;
 #if defined(MCUFIT_ISA_DSP)
   __asm__ volatile(
+      "ldrd r8, r9, %[second]\n\t"   /* and third */
+      "ldrd r10, r11, %[inside]\n\t" /* and end_three */
       "b 2f\n"
       "1:\n\t"
       "ldr r4, [%[x]]\n\t"
-      "ldr r5, [%[x], %[second]]\n\t"
-      "ldr r6, [%[x], %[third]]\n\t"
-      "stmia %[to]!, {r4, r5, r6}\n\t"
+      "ldr r5, [%[x], r8]\n\t"
+      "ldr r6, [%[x], r9]\n\t"
+      "stmia r10!, {r4, r5, r6}\n\t"
       "add %[x], %[stride]\n"
       "2:\n\t"
-      "cmp %[to], %[end]\n\t"
+      "cmp r10, r11\n\t"
       "bcc 1b"
-      : [x] "+r"(x), [to] "+r"(to)
-      : [second] "r"(p->second), [third] "r"(p->third), [stride] "r"(stride), [end] "r"(p->end_three)
-      : "r4", "r5", "r6", "cc", "memory");
+      : [x] "+r"(x)
+      : [second] "m"(p->second), [inside] "m"(p->inside), [stride] "r"(stride), "m"(p->third),
+        "m"(p->end_three)
+      : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "cc", "memory");
 #else
+  uint32_t *to = p->inside;
   while (to < p->end_three) {
     *to++ = mcufit_load_s8x4(x);
     *to++ = mcufit_load_s8x4(x + p->second);
@@ -344,7 +348,7 @@ static MCUFIT_NOINLINE void compute_exactly(const mcufit_depthwise_conv2d_s8_ste
 /* A row of the block from `channel` on. */
 static inline void compute_row(patch *p, int32_t channel) {
   gather_three(p, channel);
-  if (p->one_by_one) gather(p, channel);
+  if (p->outside != 0) gather(p, channel);
   p->pixels.output = p->output + channel;
   p->pixels.end = p->pixels.output + p->output_bytes;
   if (p->blocks.doubled == 1)
@@ -387,18 +391,19 @@ static MCUFIT_NOINLINE void compute_slowly(const patch *p) {
   }
 }
 
+/* One kernel row that is outside is read elsewhere, and then overwritten. */
 static MCUFIT_NOINLINE void start_row(patch *p, int32_t y) {
   const mcufit_depthwise_conv2d_s8_step *step = p->step;
   const int8_t *rows[3];
   int32_t k;
   p->y = y;
   p->output = p->arena + step->output.offset + mcufit_row(&step->output, y) + p->output_offset;
-  p->one_by_one = step->window.kernel_height != 3;
+  p->outside = step->window.kernel_height == 3 ? 0U : 7U;
   for (k = 0; k < 3; ++k) {
     rows[k] = row_at(p, k);
     if (rows[k] != 0) continue;
     rows[k] = p->arena;
-    p->one_by_one = 1;
+    p->outside |= 1U << k;
   }
   p->row = rows[0] + p->row_offset;
   p->second = (int32_t)(rows[1] - rows[0]);
@@ -406,9 +411,9 @@ static MCUFIT_NOINLINE void start_row(patch *p, int32_t y) {
 }
 
 /* Most rows lie below the one before, as input and output do unless they wrap around. */
-static inline void move_to_row(patch *p, int32_t y) {
-  if (y == p->y) return;
-  if (y != p->y + 1 || p->one_by_one || y > p->last_below) {
+static inline void move_to_next_row(patch *p) {
+  const int32_t y = p->y + 1;
+  if (p->outside != 0 || y > p->last_below) {
     start_row(p, y);
     return;
   }
@@ -427,11 +432,9 @@ static MCUFIT_NOINLINE void start_stretch(patch *p, int32_t x, int32_t count) {
   const int32_t height = window->kernel_height;
   const int32_t columns = (count - 1) * window->stride_width + window->kernel_width;
   const int32_t column = x * window->stride_width - window->pad_left;
-  int32_t before = column < 0 ? -column : 0;
+  const int32_t before = column < 0 ? -column : 0; /* fewer than columns, as each window has one inside */
   int32_t end = window->input_width - column;
-  if (before > columns) before = columns;
   if (end > columns) end = columns;
-  if (end < before) end = before;
   p->inside = p->strip + before * height;
   p->end_inside = p->strip + end * height;
   p->end_three = height == 3 ? p->end_inside : p->inside;
@@ -440,12 +443,12 @@ static MCUFIT_NOINLINE void start_stretch(patch *p, int32_t x, int32_t count) {
   p->row_offset = (column + before) * p->step->input.pixel_stride;
   p->output_offset = x * p->step->output.pixel_stride;
   p->output_bytes = count * p->step->output.pixel_stride;
-  p->y = -2;
+  p->y = -1;
 }
 
 /* Block by block, the last of which overlaps the one before where channels do not come by fours: both of them
    are gathered. */
-static inline void compute_stretch(patch *p, int32_t first_row, int32_t end_row) {
+static inline void compute_stretch(patch *p) {
   const mcufit_depthwise_conv2d_s8_step *step = p->step;
   const int32_t channels = step->window.output_channels;
   const int32_t rest = channels % BLOCK;
@@ -458,7 +461,6 @@ static inline void compute_stretch(patch *p, int32_t first_row, int32_t end_row)
   blocks->shift = step->requantization.shift;
   p->pixels.block = p->block;
   for (;;) {
-    int32_t y = first_row;
     if (p->wide_block != 0) {
       p->pixels.block = blocks->words;
       blocks->words += p->wide_block;
@@ -469,10 +471,12 @@ static inline void compute_stretch(patch *p, int32_t first_row, int32_t end_row)
       }
       load_block(blocks, p->block);
     }
-    do {
-      move_to_row(p, y);
+    if (p->y != p->first) start_row(p, p->first);
+    for (;;) {
       compute_row(p, channel);
-    } while (++y < end_row);
+      if (p->y == p->last) break;
+      move_to_next_row(p);
+    }
     channel += BLOCK;
     if (channel >= channels) return;
     if (channel + BLOCK > channels) {
@@ -484,7 +488,7 @@ static inline void compute_stretch(patch *p, int32_t first_row, int32_t end_row)
   }
 }
 
-/* The last row that move_to_row() need not look for. */
+/* The last row that move_to_next_row() need not look for. */
 static int32_t last_below(const mcufit_depthwise_conv2d_s8_step *step, int32_t end_row) {
   const mcufit_window *window = &step->window;
   const int32_t span = (window->kernel_height - 1) * (int32_t)window->dilation_height + 1;
@@ -492,7 +496,7 @@ static int32_t last_below(const mcufit_depthwise_conv2d_s8_step *step, int32_t e
   return (window->input_height - span + window->pad_top) / window->stride_height;
 }
 
-/* Where the filter is not interleaved, blocks cannot be computed: they would not have room. */
+/* The filter is interleaved where blocks can be computed. */
 void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int8_t *arena, int16_t first_row,
                                 int16_t end_row) {
   const mcufit_window *window = &step->window;
@@ -503,6 +507,7 @@ void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int
   p.arena = arena;
   p.row_offset = 0;
   p.output_offset = 0;
+  if (first_row >= end_row) return;
   if (!step->interleaved) {
     for (y = first_row; y < end_row; ++y) {
       start_row(&p, y);
@@ -519,11 +524,13 @@ void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int
   p.pixels.pixel_stride = step->output.pixel_stride;
   p.pixels.step = 4 * (window->stride_width * height - 2 * p.pixels.pairs);
   p.input_step = window->stride_height * step->input.row_stride;
+  p.first = first_row;
+  p.last = end_row - 1;
   p.last_below = last_below(step, end_row);
   most = (STRIP / height - window->kernel_width) / window->stride_width + 1;
   for (x = 0; x < window->output_width; x += most) {
     const int32_t left = window->output_width - x;
     start_stretch(&p, x, left < most ? left : most);
-    compute_stretch(&p, first_row, end_row);
+    compute_stretch(&p);
   }
 }
