@@ -11,7 +11,8 @@ namespace mcufit {
 // least, whichever plan of the budget's choice they get. A lower bound, since no member has fewer nodes of
 // any op than the box's bottom corner, a node's step has the size of its op, code and stack grow with the set
 // of kernels, and lookup tables are per node. A plan by rows changes the kernels of means and averages, for
-// which the smaller of both counts, and adds the constants and the function by which groups run.
+// which the smaller of both counts, and adds the constants and the function by which groups run. What wide
+// filters cost is left out: it can fall when channels fill their last block of four.
 struct Overhead {
   std::int64_t flash_bytes = 0;
   std::int64_t ram_bytes = 0;
@@ -20,7 +21,8 @@ struct Overhead {
 Overhead overhead_of(const Architecture& bottom_corner, const Budget& budget, const CodeSizesForTarget& code);
 
 // Flash that a member with this closed form cannot do without. Exact where the member has the bottom corner's
-// nodes: lower() gives every layer with weights a bias and a multiplier per output channel.
+// nodes and no wide filters: lower() gives every layer with weights a bias and a multiplier per output
+// channel.
 std::int64_t flash_lower_bound(const Footprint& footprint, const Overhead& overhead);
 
 // RAM that no layer-by-layer plan of a member with this closed form can do without: whole tensors, so that

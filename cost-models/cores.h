@@ -24,6 +24,9 @@ struct Core {
   // itself where they were.
   std::string sibling;
   std::optional<CyclesPerInstruction> cycles;  // nothing where no document says it
+  // Its kernels are the variants with DSP instructions, which read wide filters (layout.h); with Helium the
+  // others are ahead of them.
+  bool dsp_kernels = false;
 };
 
 // All of them. Features: divide (in hardware), wide_multiply (32 x 32 to 64 bits), dsp (16-bit pairs), fpu,

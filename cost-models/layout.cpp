@@ -35,7 +35,33 @@ NodeLayout weighted(const Graph& lowered, NodeId id, std::int64_t step_bytes) {
                   node.name, op_name(node.op)));
 }
 
+// What depthwise_conv2d_s8_dsp.c computes by blocks of channels.
+namespace wide {
+constexpr std::int64_t kBlock = 4;    // channels
+constexpr std::int64_t kTaps = 50;    // of a window, at most
+constexpr std::int64_t kStrip = 192;  // words of input at a time, four channels of a pixel each
+constexpr std::int64_t kWord = 4;     // bytes
+constexpr std::int64_t kScale = 3;    // words of a channel: multiplier, addend, bits
+
+bool computes_by_blocks(const DepthwiseConv2d& op, std::int64_t channels) {
+  const Window& w = op.window;
+  return op.multiplier == 1 && channels >= kBlock && w.taps() <= kTaps && w.dilation_width == 1 &&
+         kStrip / w.kernel_height >= w.kernel_width;
+}
+}  // namespace wide
+
 }  // namespace
+
+std::int64_t wider_filter_bytes(const Graph& lowered, NodeId id) {
+  const Node& node = lowered.node(id);
+  const auto* op = std::get_if<DepthwiseConv2d>(&node.op);
+  const std::int64_t channels = node.shape.channels;
+  if (op == nullptr || !wide::computes_by_blocks(*op, channels)) return 0;
+  const std::int64_t taps = op->window.taps(), pairs = (taps + 1) / 2;
+  const std::int64_t blocks = (channels + wide::kBlock - 1) / wide::kBlock;
+  const std::int64_t words = wide::kBlock * (1 + pairs + wide::kScale);
+  return blocks * words * wide::kWord - taps * channels;
+}
 
 NodeLayout node_layout(const Graph& lowered, NodeId id) {
   const Node& node = lowered.node(id);

@@ -29,6 +29,11 @@ inline constexpr std::int64_t kBytesPerFilterChannel = 4 + 4 + 1;
 
 NodeLayout node_layout(const Graph& lowered, NodeId id);
 
+// By how many bytes a depthwise filter is larger as kernels with DSP instructions compute with it: by fours
+// of channels their biases, filter and scales, all in words. 0 for other nodes, and for depthwise ones that
+// these kernels compute channel by channel; above 0 for all others.
+std::int64_t wider_filter_bytes(const Graph& lowered, NodeId id);
+
 // The runtime kernel that executes an op, "conv2d_s8" for mcufit_conv2d_s8; none for the input and reshapes,
 // whose bytes are there already. Throws
 // Error(input) naming op and node where the runtime has none yet.

@@ -140,6 +140,24 @@ Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan
   return cost;
 }
 
+bool reads_wide_filters(const CodeSizesForTarget& code) {
+  const Core* core = find_core(code.sizes.core);
+  return core != nullptr && core->dsp_kernels;
+}
+
+void store_wide_filters(Cost& cost, const Graph& lowered, const CodeSizesForTarget& code) {
+  cost.flash.wider_filter_bytes = 0;
+  if (!reads_wide_filters(code)) return;
+  for (NodeId id = 0; id < lowered.size(); ++id)
+    cost.flash.wider_filter_bytes += wider_filter_bytes(lowered, id);
+}
+
+std::int64_t constant_bytes(const Cost& cost, const Graph& lowered, NodeId id) {
+  const NodeLayout l = node_layout(lowered, cost.plan, id);
+  return l.filter_bytes + l.bias_bytes + l.table_bytes + l.step_bytes +
+         (cost.wide_filters() ? wider_filter_bytes(lowered, id) : 0);
+}
+
 std::string describe(const Cost& cost) {
   std::string text = describe(cost.plan);
   if (cost.extra_macs != 0)
@@ -153,6 +171,8 @@ nlohmann::json to_json(const Cost& cost) {
                       {"extra_macs", cost.extra_macs},
                       {"mac_factor", cost.mac_factor()},
                       {"weights_bytes", cost.flash.weights_bytes},
+                      {"wide_filters", cost.wide_filters()},
+                      {"wider_filter_bytes", cost.flash.wider_filter_bytes},
                       {"bias_bytes", cost.flash.bias_bytes},
                       {"table_bytes", cost.flash.table_bytes},
                       {"model_bytes", cost.flash.model_bytes()},

@@ -55,14 +55,16 @@ CodeSizesForTarget load_code_sizes(const Target& target);
 
 // Flash by owner, in bytes.
 struct FlashLedger {
-  std::int64_t weights_bytes = 0;
+  std::int64_t weights_bytes = 0;       // of packed filters, a byte a weight
+  std::int64_t wider_filter_bytes = 0;  // what wide ones have beyond that (store_wide_filters())
   std::int64_t bias_bytes = 0;
   std::int64_t table_bytes = 0;
   std::int64_t step_bytes = 0;
   std::int64_t code_bytes = 0;  // kernels, the model's invoke function, their read-only data
 
+  // The same on every core.
   std::int64_t model_bytes() const { return weights_bytes + bias_bytes + table_bytes; }
-  std::int64_t total() const { return model_bytes() + step_bytes + code_bytes; }
+  std::int64_t total() const { return model_bytes() + wider_filter_bytes + step_bytes + code_bytes; }
   bool operator==(const FlashLedger&) const = default;
 };
 
@@ -86,6 +88,9 @@ struct Cost {
   std::optional<Speed> speed;  // where a latency law was given
   MemoryPlan plan;
 
+  // Whether the package has them: each is larger than the filter that it stands for.
+  bool wide_filters() const { return flash.wider_filter_bytes > 0; }
+
   // By which the plan multiplies the network's MACs.
   double mac_factor() const {
     return extra_macs == 0 ? 1.0 : static_cast<double>(macs) / static_cast<double>(macs - extra_macs);
@@ -96,6 +101,16 @@ struct Cost {
 Cost price(const Graph& lowered, const CodeSizesForTarget& code, const TargetLaw* law = nullptr);
 Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan,
            const TargetLaw* law = nullptr);
+
+// Whether the core's kernels read wide filters at all.
+bool reads_wide_filters(const CodeSizesForTarget& code);
+
+// Depthwise filters lie in flash as the core's kernels compute with them: fewer instructions for more bytes.
+// Where its kernels have no such form, and for networks without such filters, nothing changes.
+void store_wide_filters(Cost& cost, const Graph& lowered, const CodeSizesForTarget& code);
+
+// The constants of one node as this package has them.
+std::int64_t constant_bytes(const Cost& cost, const Graph& lowered, NodeId id);
 
 // Code of a model with these kernels and so many calls, and its stack.
 struct CodeCost {

@@ -91,6 +91,9 @@ struct Budget {
   PlanChoice plan = PlanChoice::fits;  // how a network may run to stay within ram_bytes
   // Where no other plan fits, one in tiles may, which takes up to so many times the network's MACs.
   double mac_factor = 1.0;
+  // Depthwise filters in the form that the core's kernels compute with, where they read one
+  // (store_wide_filters() in price.h); its bytes count against flash_bytes.
+  bool wide_filters = false;
 };
 
 // Throws Error(config) when a limit exceeds what the target has.

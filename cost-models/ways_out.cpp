@@ -26,12 +26,10 @@ WayOut way(std::string change, Cost cost, const Budget& budget) {
   return {std::move(change), std::move(cost), fits};
 }
 
-std::int64_t constants(const Graph& lowered, const MemoryPlan& plan, const Step& step) {
-  return std::accumulate(step.nodes.begin(), step.nodes.end(), std::int64_t{0},
-                         [&](std::int64_t sum, NodeId id) {
-                           const NodeLayout l = node_layout(lowered, plan, id);
-                           return sum + l.filter_bytes + l.bias_bytes + l.table_bytes + l.step_bytes;
-                         });
+std::int64_t constants(const Graph& lowered, const Cost& cost, const Step& step) {
+  return std::accumulate(
+      step.nodes.begin(), step.nodes.end(), std::int64_t{0},
+      [&](std::int64_t sum, NodeId id) { return sum + constant_bytes(cost, lowered, id); });
 }
 
 // Bytes of the arena in which something lies during a step, overlaps counted once.
@@ -72,12 +70,20 @@ std::optional<WayOut> plans_by_rows(const Graph& lowered, Budget budget, const C
   return way("groups of layers by rows (--plan fits)", price_package(lowered, code, budget), budget);
 }
 
-std::optional<WayOut> larger_target(const Graph& lowered, PlanChoice plan) {
+std::optional<WayOut> packed_filters(const Graph& lowered, const Cost& cost, Budget budget,
+                                     const CodeSizesForTarget& code) {
+  if (!cost.wide_filters() || cost.flash.total() <= budget.flash_bytes) return std::nullopt;
+  budget.wide_filters = false;
+  return way("packed filters (without --wide-filters)", price_package(lowered, code, budget), budget);
+}
+
+std::optional<WayOut> larger_target(const Graph& lowered, const Budget& asked) {
   std::vector<std::pair<Budget, Target>> targets;
   for (const std::string& name : target_names()) {
     Target target = load_target(name);
     Budget budget = derive(target, {});
-    budget.plan = plan;
+    budget.plan = asked.plan;
+    budget.wide_filters = asked.wide_filters;
     targets.emplace_back(budget, std::move(target));
   }
   std::stable_sort(targets.begin(), targets.end(), [](const auto& a, const auto& b) {
@@ -185,7 +191,7 @@ Shortage find_shortage(const Graph& lowered, const Cost& cost, const Budget& bud
       ram ? cost.ram.total() - budget.ram_bytes : cost.flash.total() - budget.flash_bytes;
   for (const Step& step : cost.plan.steps) {
     const auto number = static_cast<std::int32_t>(&step - cost.plan.steps.data());
-    const std::int64_t bytes = ram ? occupied(cost.plan, number) : constants(lowered, cost.plan, step);
+    const std::int64_t bytes = ram ? occupied(cost.plan, number) : constants(lowered, cost, step);
     if (bytes <= shortage.step_bytes) continue;
     shortage.step_bytes = bytes;
     shortage.step = name_of(lowered, step);
@@ -198,7 +204,8 @@ std::vector<WayOut> ways_out(const Graph& lowered, const Cost& cost, const Budge
   std::vector<WayOut> ways;
   add(ways, plans_by_rows(lowered, budget, code));
   add(ways, streamed_input(lowered, cost, budget, code));
-  add(ways, larger_target(lowered, budget.plan));
+  add(ways, packed_filters(lowered, cost, budget, code));
+  add(ways, larger_target(lowered, budget));
   return cheapest_first(std::move(ways));
 }
 
@@ -208,6 +215,7 @@ std::vector<WayOut> ways_out(const Architecture& architecture, const Cost& cost,
   std::vector<WayOut> ways;
   add(ways, plans_by_rows(lowered, budget, code));
   add(ways, streamed_input(lowered, cost, budget, code));
+  add(ways, packed_filters(lowered, cost, budget, code));
   add(ways, smaller_input(architecture, budget, code));
   add(ways, smaller_width(architecture, budget, code));
   return cheapest_first(std::move(ways));

@@ -30,8 +30,9 @@ struct WayOut {
 };
 
 // What can be changed on any network that costs `cost`: plans by rows where the budget does not allow them,
-// an input that arrives row by row where that needs less RAM, and of the known targets the one with the least
-// RAM that holds it. Those that fit come first, of them those that keep most MACs.
+// an input that arrives row by row where that needs less RAM, packed filters where wide ones exceed the
+// flash, and of the known targets the one with the least RAM that holds it. Those that fit come first, of
+// them those that keep most MACs.
 std::vector<WayOut> ways_out(const Graph& lowered, const Cost& cost, const Budget& budget,
                              const CodeSizesForTarget& code);
 

@@ -24,8 +24,10 @@ constexpr int kFormat = 1;
 constexpr std::int64_t kMostBytes = std::int64_t{1} << 31;
 
 json to_json(const FlashLedger& f) {
-  return {{"weights_bytes", f.weights_bytes}, {"bias_bytes", f.bias_bytes}, {"table_bytes", f.table_bytes},
-          {"step_bytes", f.step_bytes},       {"code_bytes", f.code_bytes}, {"flash_bytes", f.total()}};
+  return {{"weights_bytes", f.weights_bytes}, {"wider_filter_bytes", f.wider_filter_bytes},
+          {"bias_bytes", f.bias_bytes},       {"table_bytes", f.table_bytes},
+          {"step_bytes", f.step_bytes},       {"code_bytes", f.code_bytes},
+          {"flash_bytes", f.total()}};
 }
 
 json to_json(const RamLedger& r) {
@@ -66,6 +68,7 @@ json steps(const QuantizedGraph& graph, const MemoryPlan& plan, const std::strin
                     {"offset", plan.placement(id).offset + made.start},
                     {"row_stride", made.row_bytes},
                     {"bytes", node.shape.elements()},
+                    {"filter_bytes", node_layout(graph.graph, plan, id).filter_bytes},
                     {"ring_rows", plan.placement(id).ring_rows}});
   }
   return list;
@@ -122,6 +125,7 @@ std::int64_t bytes(ObjectReader& r, std::string_view key) { return r.integer(key
 
 FlashLedger read_flash(ObjectReader& r) {
   const FlashLedger f{.weights_bytes = bytes(r, "weights_bytes"),
+                      .wider_filter_bytes = bytes(r, "wider_filter_bytes"),
                       .bias_bytes = bytes(r, "bias_bytes"),
                       .table_bytes = bytes(r, "table_bytes"),
                       .step_bytes = bytes(r, "step_bytes"),
@@ -180,6 +184,7 @@ ManifestStep read_step(ObjectReader& r) {
   step.tile = static_cast<std::int32_t>(r.integer("tile", {0, 32767}, "of a group in tiles"));
   step.offset = bytes(r, "offset");
   step.row_stride = bytes(r, "row_stride");
+  step.filter_bytes = bytes(r, "filter_bytes");
   step.ring_rows = static_cast<std::int32_t>(r.integer("ring_rows", {0, 32767}, "0: the tensor is whole"));
   step.shape = read_shape(r);
   step.columns = read_columns(r, step.shape.width);
@@ -250,6 +255,7 @@ std::string emit_manifest(const PackageFiles& files, const QuantizedGraph& graph
                          {"macs", cost.macs},
                          {"extra_macs", cost.extra_macs},
                          {"mac_factor", cost.mac_factor()},
+                         {"wide_filters", cost.wide_filters()},
                          {"flash", to_json(cost.flash)},
                          {"ram", to_json(cost.ram)},
                          {"code_estimated", cost.code_estimated},

@@ -66,7 +66,8 @@ struct ManifestStep {
   std::int64_t offset = 0;  // of the first of them, in the arena
   std::int64_t row_stride = 0;
   std::int64_t bytes = 0;
-  std::int32_t ring_rows = 0;  // 0: the whole output, else a rolling line buffer
+  std::int64_t filter_bytes = 0;  // of the node's packed filter
+  std::int32_t ring_rows = 0;     // 0: the whole output, else a rolling line buffer
 
   // That the call makes of a row.
   std::int64_t row_bytes() const { return std::int64_t{columns.width()} * shape.channels; }

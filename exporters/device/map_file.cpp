@@ -94,7 +94,9 @@ class MapReader {
     if (!is_ours(found->object)) return;
     std::int64_t* owner = owner_of(found->section);
     if (owner == nullptr) return;
-    *owner += found->bytes;
+    const std::int64_t wider = owner == &sizes_.flash.weights_bytes ? wider_bytes(*found) : 0;
+    *owner += found->bytes - wider;
+    sizes_.flash.wider_filter_bytes += wider;
     sizes_.alignment_bytes += fill;
     if (found->bytes > 0)
       sizes_.sections[fmt::format("{}({})", found->object, found->section)] += found->bytes;
@@ -111,6 +113,18 @@ class MapReader {
     }
     if (section.starts_with(".rodata")) return &sizes_.flash.code_bytes;
     return nullptr;  // debugging and attributes, not loaded
+  }
+
+  // What a filter, "model_n12_filter", has beyond the bytes of the packed one.
+  std::int64_t wider_bytes(const Placed& filter) const {
+    const std::string prefix = manifest_.name + "_n";
+    const std::string& section = filter.section;
+    NodeId node = -1;
+    std::from_chars(section.data() + section.find(prefix) + prefix.size(), section.data() + section.size(),
+                    node);
+    const auto step = std::find_if(manifest_.steps.begin(), manifest_.steps.end(),
+                                   [&](const ManifestStep& s) { return s.node == node; });
+    return step == manifest_.steps.end() ? 0 : std::max<std::int64_t>(filter.bytes - step->filter_bytes, 0);
   }
 
   std::int64_t* constant_owner(const std::string& section) {

@@ -6,6 +6,7 @@
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
+#include "cost-models/cores.h"
 #include "exporters/device/device.h"
 #include "exporters/device/emulation.h"
 #include "exporters/device/layers.h"
@@ -115,6 +116,8 @@ DeviceReport validate(const RunRequest& request, std::span<const TestVector> sam
 
 Prediction predict(const Manifest& manifest, const Device& device) {
   Prediction predicted{manifest.flash, manifest.ram, false};
+  const Core* core = find_core(device.name);
+  if (core == nullptr || !core->dsp_kernels) predicted.flash.wider_filter_bytes = 0;
   if (device.name == manifest.target.core || !device.has_memories()) return predicted;
   const CodeSizesForTarget table = load_code_sizes(device.limits_for(manifest.target));
   const CodeCost code = price_code(kernels_of(manifest), std::ssize(manifest.steps), table.sizes);
@@ -127,6 +130,7 @@ Prediction predict(const Manifest& manifest, const Device& device) {
 json to_json(const LinkedSizes& linked) {
   const FlashLedger& f = linked.flash;
   return {{"weights_bytes", f.weights_bytes},
+          {"wider_filter_bytes", f.wider_filter_bytes},
           {"bias_bytes", f.bias_bytes},
           {"table_bytes", f.table_bytes},
           {"step_bytes", f.step_bytes},

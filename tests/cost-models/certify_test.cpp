@@ -87,6 +87,7 @@ Budget draw_budget(const std::vector<Member>& all, Random& random) {
                 .params = {}};
   budget.plan = static_cast<PlanChoice>(random.below(plan_choice_names().size()));
   if (random.below(6) == 0) budget.mac_factor = 1.0 + random.unit();
+  budget.wide_filters = random.below(3) == 0;
   if (random.below(2) == 0) budget.macs = std::max<std::int64_t>(1, one().footprint.macs / part);
   if (random.below(2) == 0) budget.params = one().footprint.params;
   if (random.below(3) == 0) budget.latency_us = *one().cost.speed->latency_us;
@@ -185,7 +186,9 @@ TEST_P(Certify, EqualsEnumeration) {
           certify(lattice, budget, code_sizes(), {.top = 1, .front = true, .law = &law});
       expect_equal(answer, all);
       if (answer.front) {
-        std::vector<Member> whole = priced;
+        Budget unlimited{.flash_bytes = 1 << 30, .ram_bytes = 1 << 30, .macs = {}, .params = {}};
+        unlimited.wide_filters = budget.wide_filters;
+        std::vector<Member> whole = enumerate(lattice, unlimited, law);
         for (Member& m : whole) m.fit = hold_against(m.footprint, m.cost, budget);
         EXPECT_EQ(points(answer.front->members), points(enumerate_front(whole)));
       }
@@ -201,6 +204,7 @@ TEST_P(Certify, BoundsAreBelowExactPrices) {
   for (std::size_t kind = 0; kind < 6; ++kind) {
     budget.plan = static_cast<PlanChoice>(random.below(plan_choice_names().size()));
     budget.mac_factor = random.below(2) == 0 ? 1.0 : 1.5;
+    budget.wide_filters = random.below(2) == 0;
     if (kind >= 3) budget.ram_bytes = 1 << random.between(10, 14);  // that few hold layer by layer
     const BoundedLattice bounded(draw_lattice(*GetParam(), inputs_of(*GetParam(), kind % 3), 20'000, random),
                                  budget, code_sizes());

@@ -92,10 +92,14 @@ TEST(Invert, NothingFitsNamesTheNearestMiss) {
 
 TEST(Price, LedgersAddUp) {
   const Architecture a{&family("phinet"), default_hyperparameters(family("phinet")), {{28, 28, 1}, 10}};
-  const Cost cost = price(lower(a.build()), code_sizes());
+  const Graph lowered = lower(a.build());
+  Cost cost = price(lowered, code_sizes());
+  store_wide_filters(cost, lowered, code_sizes());
+  EXPECT_GT(cost.flash.wider_filter_bytes, 0);
   EXPECT_EQ(cost.macs, a.footprint().macs);
-  EXPECT_EQ(cost.flash.total(), cost.flash.weights_bytes + cost.flash.bias_bytes + cost.flash.table_bytes +
-                                    cost.flash.step_bytes + cost.flash.code_bytes);
+  EXPECT_EQ(cost.flash.total(), cost.flash.weights_bytes + cost.flash.wider_filter_bytes +
+                                    cost.flash.bias_bytes + cost.flash.table_bytes + cost.flash.step_bytes +
+                                    cost.flash.code_bytes);
   EXPECT_EQ(cost.ram.total(), cost.plan.arena_bytes + cost.ram.stack_bytes);
   EXPECT_GT(cost.ram.stack_bytes, 0);
   EXPECT_GT(cost.flash.code_bytes, 1000);

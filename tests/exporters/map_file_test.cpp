@@ -103,6 +103,23 @@ TEST_F(MapFile, SizesGoToTheirOwners) {
   EXPECT_EQ(sizes.sections.size(), 10U);
 }
 
+// What a filter has beyond the bytes of the packed one is the price of wide filters.
+TEST_F(MapFile, WideFiltersHaveAnOwnerOfTheirOwn) {
+  const auto file = folder_.path() / "firmware.map";
+  write_file(file, kMap);
+  Manifest m = manifest();
+  m.steps.resize(2);
+  m.steps[0].node = 1;
+  m.steps[1].node = 12;
+  m.steps[1].filter_bytes = 0x2d;
+  EXPECT_EQ(read_map(file, m).flash.wider_filter_bytes, 0);
+  m.steps[1].filter_bytes = 9;
+  const FlashLedger wide = read_map(file, m).flash;
+  EXPECT_EQ(wide.weights_bytes, 9);
+  EXPECT_EQ(wide.wider_filter_bytes, 0x2d - 9);
+  EXPECT_EQ(wide.total(), read(kMap).flash.total());
+}
+
 TEST_F(MapFile, WhatIsNoMapIsRefused) {
   for (const std::string_view text :
        {std::string_view(""), std::string_view("hello\n"), kMap.substr(0, 200)}) {

@@ -76,7 +76,7 @@ struct Cell {
             counted ? report->counts : "-",
             with_separators(report->linked.arena_bytes),
             counted ? with_separators(report->stack_bytes) : "-",
-            with_separators(flash.model_bytes()),
+            with_separators(flash.model_bytes() + flash.wider_filter_bytes),
             with_separators(flash.step_bytes),
             with_separators(flash.code_bytes),
             with_separators(flash.total())};
