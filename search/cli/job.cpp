@@ -81,6 +81,11 @@ Job read_job(ObjectReader& r) {
     r.problem("mac_factor",
               "found plan layer-by-layer, which computes nothing twice; accepted: 1, or plan "
               "fits or least-ram");
+  job.wide_filters = r.boolean("wide_filters",
+                               "depthwise filters in flash as the core's kernels compute with them: fewer "
+                               "instructions where they run row by row, about twice to four times their "
+                               "bytes; cortex-m4, m7, m33",
+                               job.wide_filters);
   r.object("data", "what to learn from", [&](ObjectReader& data) { read_data(data, job.data); });
   job.families = r.choices("families", names_of(families()), "block families to invert");
   r.object("search", "how candidates are tried", [&](ObjectReader& s) {
@@ -116,6 +121,7 @@ nlohmann::json to_json(const Job& job) {
           {"limits", to_json(job.limits)},
           {"plan", to_string(job.plan)},
           {"mac_factor", job.mac_factor},
+          {"wide_filters", job.wide_filters},
           {"data",
            {{"name", job.data.name},
             {"validation_samples", job.data.validation_samples},

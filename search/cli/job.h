@@ -28,6 +28,7 @@ struct Job {
   Limits limits;
   PlanChoice plan = PlanChoice::fits;  // of candidates and packages
   double mac_factor = 1.0;             // by which these may multiply the MACs, as a budget's
+  bool wide_filters = false;           // of candidates and packages, as a budget's
   DataOptions data;
   std::vector<std::string> families;
   std::string strategy;

@@ -48,12 +48,25 @@ void add_plan_options(po::options_description& options) {
       "layer by layer where the target's RAM holds that, else the fewest calls that it holds")(
       "mac-factor", po::value<double>()->default_value(1),
       "up to so many times the network's MACs: groups may run in tiles, which make some columns twice, where "
-      "no other plan fits or the least RAM is asked for");
+      "no other plan fits or the least RAM is asked for")(
+      "wide-filters", po::bool_switch(),
+      "depthwise filters in flash as the core's kernels compute with them: fewer instructions where they run "
+      "row by row, about twice to four times their bytes; cortex-m4, m7, m33");
 }
 
 void read_plan_options(const po::variables_map& options, Budget& budget) {
   budget.plan = plan_choice(options);
   budget.mac_factor = mac_factor(options);
+  budget.wide_filters = options["wide-filters"].as<bool>();
+}
+
+std::string wide_filters_note(const Budget& budget, const CodeSizesForTarget& code, const Cost* cost) {
+  if (!budget.wide_filters) return "";
+  if (!reads_wide_filters(code))
+    return "wide filters change nothing: the core's kernels do not read them, those of cortex-m4, m7 and m33 "
+           "do\n";
+  if (cost == nullptr || cost->wide_filters()) return "";
+  return "wide filters change nothing: the network has no depthwise layer that takes them\n";
 }
 
 void add_input_option(po::options_description& options) {

@@ -2,18 +2,23 @@
 #pragma once
 
 #include <boost/program_options.hpp>
+#include <string>
 
 #include "cost-models/plan_choice.h"
 #include "cost-models/price.h"
 
 namespace mcufit {
 
-// Adds `--plan` and `--mac-factor`.
+// Adds `--plan`, `--mac-factor` and `--wide-filters`.
 void add_plan_options(boost::program_options::options_description& options);
 
 // Gives a budget what they say. Throws Error(usage) for a name that is none, for a factor that is not from 1
 // to kMostMacFactor, and for one above 1 beside `--plan layer-by-layer`.
 void read_plan_options(const boost::program_options::variables_map& options, Budget& budget);
+
+// A line that says why wide filters, where the budget asks for them, change nothing; else empty. `cost`, of
+// the network, may be null.
+std::string wide_filters_note(const Budget& budget, const CodeSizesForTarget& code, const Cost* cost);
 
 // Adds `--input`.
 void add_input_option(boost::program_options::options_description& options);

@@ -9,6 +9,7 @@
 #include "blocks/foundation/version.h"
 #include "cost-models/layout.h"
 #include "cost-models/plan.h"
+#include "search/cli/plan_choice.h"
 
 namespace mcufit {
 namespace {
@@ -145,6 +146,8 @@ std::string ledger_table(const FlashLedger& flash, const RamLedger& ram, const D
     rows.back().push_back(with_separators(placed - predicted));
   };
   row("flash: weights", flash.weights_bytes, found.flash.weights_bytes);
+  if (flash.wider_filter_bytes > 0 || found.flash.wider_filter_bytes > 0)
+    row("flash: wider filters", flash.wider_filter_bytes, found.flash.wider_filter_bytes);
   row("flash: biases", flash.bias_bytes, found.flash.bias_bytes);
   row("flash: requantization tables", flash.table_bytes, found.flash.table_bytes);
   row("flash: steps", flash.step_bytes, found.flash.step_bytes);
@@ -178,6 +181,7 @@ std::string report_text(const SearchResult& result) {
   text += rewrite_table(result.deployed.rewritten) + "\n";
   text += ledger_table(cost.flash, cost.ram, result.device ? &*result.device : nullptr);
   text += "\n" + ram_over_time(cost.plan, result.deployed.graph().graph);
+  text += wide_filters_note(result.budget, load_code_sizes(result.target), &cost);
   if (cost.extra_macs != 0) text += fmt::format("runs {}\n", describe(cost));
   text += fmt::format("\npackage  {}\nreport   {}\nstudy    {}\n", result.package.string(),
                       (result.folder / "report.json").string(), (result.folder / "study.sqlite").string());

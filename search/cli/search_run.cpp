@@ -319,6 +319,7 @@ SearchResult run_search(const Job& job, const RunOptions& options, Progress& pro
   result.budget = derive(result.target, job.limits);
   result.budget.plan = job.plan;
   result.budget.mac_factor = job.mac_factor;
+  result.budget.wide_filters = job.wide_filters;
   const Dataset& data = dataset(job.data.name);
   result.data_sha256 = data.sha256(job.data.folder);
   const Task task{data.shape(), static_cast<std::int32_t>(data.classes().size())};

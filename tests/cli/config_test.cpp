@@ -83,6 +83,20 @@ TEST(Configs, AJobsMacFactorIsOneOrMoreAndHasAPlanForIt) {
   EXPECT_THAT(check("layer-by-layer", 1.5).err, HasSubstr("/mac_factor: found plan layer-by-layer"));
 }
 
+TEST(Configs, AJobsWideFiltersAreTrueOrFalse) {
+  const Folder folder;
+  const auto check = [&](const json& wide) {
+    json job = json::parse(read_file(kConfigs / "jobs" / "fashion-nrf52840.json"));
+    job["wide_filters"] = wide;
+    folder.write("job.json", job.dump(2));
+    return mcufit({"config", "check", "job", "job.json"}, folder.path());
+  };
+  EXPECT_EQ(check(true).exit_code, 0);
+  EXPECT_EQ(check(false).exit_code, 0);
+  EXPECT_THAT(check("yes").err, HasSubstr("/wide_filters: found"));
+  EXPECT_THAT(check(1).err, HasSubstr("/wide_filters: found"));
+}
+
 TEST(Targets, AreAtLeastTwentyFiveAndEachIsShown) {
   const json all = json::parse(mcufit({"targets", "list", "--json"}, "/").out);
   ASSERT_GE(all.size(), 25U);

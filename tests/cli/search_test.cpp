@@ -70,7 +70,8 @@ TEST_F(Search, PredictedLedgerEqualsTheLinkerMap) {
   const json r = report("runs/tiny");
   const json& w = r["deployed"]["cost"];
   const json& linked = r["device"]["linked"];
-  for (const char* owner : {"weights_bytes", "bias_bytes", "table_bytes", "step_bytes", "code_bytes"}) {
+  for (const char* owner :
+       {"weights_bytes", "wider_filter_bytes", "bias_bytes", "table_bytes", "step_bytes", "code_bytes"}) {
     EXPECT_EQ(w[owner], linked[owner]) << owner;
   }
   EXPECT_EQ(w["arena_bytes"], linked["arena_bytes"]);

@@ -96,16 +96,15 @@ std::int64_t arena_without_input(const Graph& graph, const MemoryPlan& plan) {
   return std::min(most, plan.arena_bytes);  // where a step's input and output overlap, less is enough
 }
 
-std::vector<Layer> layers_of(const Graph& graph, const MemoryPlan& plan, const Law& law) {
+std::vector<Layer> layers_of(const Graph& graph, const Cost& cost, const Law& law) {
+  const MemoryPlan& plan = cost.plan;
   const std::vector<std::int64_t> macs = macs_of(graph, plan);
   const std::vector<Terms> terms = terms_of(graph, plan);
   std::vector<Layer> layers;
   for (NodeId id = 0; id < graph.size(); ++id) {
     const auto at = static_cast<std::size_t>(id);
-    const NodeLayout l = node_layout(graph, plan, id);
     layers.push_back({graph.node(id), id, macs[at], count_params(graph, id),
-                      live_bytes(plan, graph, plan.placement(id).first_step),
-                      l.filter_bytes + l.bias_bytes + l.table_bytes + l.step_bytes,
+                      live_bytes(plan, graph, plan.placement(id).first_step), constant_bytes(cost, graph, id),
                       count_of(law, graph.node(id), terms[at])});
   }
   return layers;
@@ -242,7 +241,7 @@ class AnalyzeVerb : public Verb {
     const Cost cost = price_package(options, graph, code, budget, law.get());
     const auto shortage =
         report_shortage(graph, cost, budget, code, network.architecture ? &*network.architecture : nullptr);
-    const auto layers = layers_of(graph, cost.plan, law);
+    const auto layers = layers_of(graph, cost, law);
     const auto cycle = duty_cycle(options);
     const auto duty = price_duty(cycle, cost, target);
     if (options.count("json") > 0) {
@@ -265,10 +264,10 @@ class AnalyzeVerb : public Verb {
       }
       std::cout << document.dump(2) << "\n";
     } else {
-      std::cout << fmt::format("{}\n{}{}\n{}\n{}", layer_table(layers, law),
-                               ledger_table(cost.flash, cost.ram, nullptr),
-                               totals(graph, cost, law) + duty_text(cycle, duty, target),
-                               ram_over_time(cost.plan, graph), verdict(cost, budget, target));
+      std::cout << fmt::format(
+          "{}\n{}{}\n{}\n{}", layer_table(layers, law), ledger_table(cost.flash, cost.ram, nullptr),
+          wide_filters_note(budget, code, &cost) + totals(graph, cost, law) + duty_text(cycle, duty, target),
+          ram_over_time(cost.plan, graph), verdict(cost, budget, target));
       if (shortage) std::cout << to_string(*shortage);
     }
     return shortage ? ExitCode::constraint_not_met : ExitCode::ok;

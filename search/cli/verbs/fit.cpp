@@ -136,8 +136,9 @@ class FitVerb : public Verb {
                                {"budget", to_json(place.budget)},
                                {"plan", to_string(place.budget.plan)},
                                {"mac_factor", place.budget.mac_factor},
+                               {"wide_filters", place.budget.wide_filters},
                                {"families", nlohmann::json::array()}};
-    std::string text = place.title + "\n";
+    std::string text = place.title + "\n" + wide_filters_note(place.budget, place.code, nullptr);
     bool fits = false;
     for (const Family* f : wanted == "all" ? std::vector<const Family*>(families().begin(), families().end())
                                            : std::vector{&family(wanted)}) {

@@ -79,6 +79,7 @@ struct Imported {
   Cost cost;
   Rewritten rewrites;
   std::vector<std::string> notes;  // what differs from the file
+  std::string wide_filters_note;   // why they change nothing, where they do not
   std::string name;
   fs::path package, vectors;
 
@@ -91,7 +92,7 @@ struct Imported {
                        streams_input(cost.plan) ? ", row by row" : "",
                        tensor_text(g.output_shape(), graph.nodes.back().output), remarks,
                        rewrite_table(rewrites) + "\n" + ledger_table(cost.flash, cost.ram, nullptr)) +
-           fmt::format("runs     {}\n", describe(cost)) +
+           wide_filters_note + fmt::format("runs     {}\n", describe(cost)) +
            fmt::format(
                "\npackage  {}\nvectors  {} ({} random inputs, seed {})\nnext     mcufit validate {}\n",
                package.string(), vectors.string(), vector_count, seed, package.string());
@@ -170,6 +171,7 @@ class ImportVerb : public Verb {
     const Graph& lowered = imported.graph.graph;
     const CodeSizesForTarget code = load_code_sizes(target);
     imported.cost = price_package(options, lowered, code, budget);
+    imported.wide_filters_note = wide_filters_note(budget, code, &imported.cost);
     check_fit(arguments[0], lowered, imported.cost, target, budget);
     imported.package = folder(options, fs::path(imported.name) / "package");
     const nlohmann::json provenance = {{"model_sha256", sha256(content)}, {"seed", seed}};
