@@ -98,12 +98,13 @@ std::string adapter(const std::string& name, std::string_view kernel) {
 }
 
 // The steps' constants and the list of calls.
-std::string calls_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
+std::string calls_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name,
+                         bool wide_filters) {
   std::string steps, calls;
   for (const ExecutedStep& step : executed_steps(graph.graph, plan)) {
     for (const NodeId id : step.nodes) {
       const KernelCall call{.node = id, .tile = step.tile};
-      const StepText text = step_text(graph, plan, call, name);
+      const StepText text = step_text(graph, plan, call, name, wide_filters);
       const std::size_t group = step.by_rows && id == step.nodes.front() ? step.nodes.size() : 0;
       steps += text.step + "\n";
       calls += fmt::format("    {{&{}, {}, {}, {}}}, /* {} */\n", step_name(call, name), text.end,
@@ -114,7 +115,8 @@ std::string calls_source(const QuantizedGraph& graph, const MemoryPlan& plan, co
                      name, upper(name), calls);
 }
 
-std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {
+std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name,
+                         bool wide_filters) {
   std::string adapters, dispatch;
   for (const std::string& kernel : called_kernels(graph.graph, plan)) {
     adapters += adapter(name, kernel);
@@ -129,14 +131,15 @@ std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, co
       "static MCUFIT_VERBATIM void {1}_dispatch(const {1}_call *call, const {1}_call *end,\n"
       "                                         const call_rows *rows) {{\n"
       "  for (; call != end && call->kernel != 0; ++call) {{\n{4}  }}\n}}\n\n{5}",
-      kCLicense, name, calls_source(graph, plan, name), adapters, dispatch, run_source(graph, plan, name));
+      kCLicense, name, calls_source(graph, plan, name, wide_filters), adapters, dispatch,
+      run_source(graph, plan, name));
 }
 
 void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name,
-                 PackageFiles& files) {
+                 bool wide_filters, PackageFiles& files) {
   std::string tables, externals;
   for (const NodeId id : called_nodes(graph.graph)) {  // a streamed input has no tables
-    const StepText text = step_text(graph, plan, {.node = id}, name);
+    const StepText text = step_text(graph, plan, {.node = id}, name, wide_filters);
     tables += text.tables;
     externals += text.externals;
   }
@@ -213,7 +216,8 @@ void check_package_name(std::string_view name) {
           name, kMostNameLength));
 }
 
-PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request) {
+PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request,
+                    bool wide_filters) {
   check_package_name(request.name);
   if (plan.arena_bytes % 4 != 0) {
     throw Error(ExitCode::internal,
@@ -224,8 +228,8 @@ PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const P
   files[request.name + ".h"] = public_header(graph, plan, request);
   files[request.name + ".c"] = model_source(graph, plan, request.name);
   files[request.name + "_steps.h"] = steps_header(graph, plan, request.name);
-  files[request.name + "_steps.c"] = steps_source(graph, plan, request.name);
-  add_weights(graph, plan, request.name, files);
+  files[request.name + "_steps.c"] = steps_source(graph, plan, request.name, wide_filters);
+  add_weights(graph, plan, request.name, wide_filters, files);
   add_self_test(graph, plan, request, files);
   add_runtime(graph, plan, files);
   return files;

@@ -18,8 +18,10 @@ using PackageFiles = std::map<std::string, std::string, std::less<>>;
 // of calls, so that flash can be predicted to the byte from the number of steps and the kernels alone. No
 // pointer to a function is stored or called. Throws
 // Error(input) for a name that is no C identifier, for test vectors of another shape and for a streamed input
-// of which nothing is read.
-PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request);
+// of which nothing is read. `wide_filters`: depthwise filters have a wide form too, for compilers whose core
+// reads it (Cost::wide_filters()).
+PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request,
+                    bool wide_filters = false);
 
 // The function of <name>_steps.c through which <name>_run() reaches a kernel: "<name>_run_conv2d_s8".
 std::string adapter_name(std::string_view package, std::string_view kernel);

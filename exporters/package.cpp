@@ -55,7 +55,7 @@ void write_package(const fs::path& folder, const QuantizedGraph& graph, const Co
                    const PackageRequest& request) {
   verify(graph);
   verify(cost.plan, graph.graph);
-  PackageFiles files = emit_c(graph, cost.plan, request);
+  PackageFiles files = emit_c(graph, cost.plan, request, cost.wide_filters());
   if (auto model = model_file(graph)) files[request.name + ".tflite"] = std::move(*model);
   files["manifest.json"] = emit_manifest(files, graph, cost, request);
   try {

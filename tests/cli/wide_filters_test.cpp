@@ -16,6 +16,7 @@ namespace mcufit::testing {
 namespace {
 
 using nlohmann::json;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -107,6 +108,27 @@ TEST_F(WideFilters, AManifestSaysWhetherThePackageHasThem) {
     EXPECT_EQ(m.at("wide_filters").get<bool>(), bytes > 0) << target;
     EXPECT_EQ(m.at("flash").at("wider_filter_bytes"), bytes) << target;
   }
+}
+
+TEST_F(WideFilters, ValidateFindsTheirBytesInTheLinkerMap) {
+  if (!missing_for_device().empty()) GTEST_SKIP() << missing_for_device();
+  const auto validated = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"import",   "net.tflite", "--plan",       "least-ram",
+                                       "--output", "package",    "--no-rewrite", "all"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    EXPECT_EQ(run(arguments).exit_code, 0);
+    return run_json({"validate", "package"});
+  };
+  const json packed = validated({}), wide = validated({"--wide-filters"});
+  EXPECT_EQ(packed.at("linked").at("wider_filter_bytes"), 0);
+  EXPECT_EQ(wide.at("linked").at("wider_filter_bytes"), bytes_);
+  EXPECT_EQ(wide.at("linked").at("weights_bytes"), packed.at("linked").at("weights_bytes"));
+  EXPECT_TRUE(wide.at("first_mismatch").is_null());
+  EXPECT_LT(wide.at("instructions_per_inference"), packed.at("instructions_per_inference"));
+  const std::string table = run({"validate", "package"}).out;
+  const std::size_t line = table.find("flash: wider filters");
+  ASSERT_NE(line, std::string::npos);
+  EXPECT_THAT(table.substr(line, table.find('\n', line) - line), EndsWith(" 0"));
 }
 
 TEST_F(WideFilters, CountWhenMembersAreFitted) {
