@@ -8,16 +8,27 @@ typedef char mcufit_average_pool2d_rows_s8_step_bytes[sizeof(void *) != 4 ||
                                                           ? 1
                                                           : -1];
 
-/* The first pixel of all starts the sums: clearing them would be a call of memset. */
+/* Four pixels at a time, and then one by one. The first pixel of all starts the sums: clearing them would be
+   a call of memset. */
 static void add_row(const mcufit_pool2d_s8_step *step, const int8_t *input, int32_t *sums, int16_t row) {
-  int16_t column, c;
-  for (column = 0; column < step->window.input_width; ++column) {
-    if (row == 0 && column == 0) {
-      for (c = 0; c < step->window.output_channels; ++c) sums[c] = input[c];
-    } else {
-      for (c = 0; c < step->window.output_channels; ++c) sums[c] += input[c];
+  const int32_t next = step->input.pixel_stride;
+  const int16_t channels = step->window.output_channels;
+  int16_t left = step->window.input_width, c;
+  if (row == 0) {
+    for (c = 0; c < channels; ++c) sums[c] = input[c];
+    input += next;
+    --left;
+  }
+  for (; left >= 4; left -= 4) {
+    for (c = 0; c < channels; ++c) {
+      const int8_t *x = input + c;
+      sums[c] += x[0] + x[next] + x[2 * next] + x[3 * next];
     }
-    input += step->input.pixel_stride;
+    input += 4 * next;
+  }
+  for (; left > 0; --left) {
+    for (c = 0; c < channels; ++c) sums[c] += input[c];
+    input += next;
   }
 }
 

@@ -23,14 +23,15 @@ static int32_t calls_needed(const mcufit_row_need *need, int16_t row) {
 
 int16_t mcufit_row_order(const mcufit_row_call *calls, const mcufit_row_need *needs,
                          mcufit_row_progress *progress, int16_t at) {
-  const mcufit_row_need *need = needs + calls[at].first_need;
-  while (need != needs + calls[at + 1].first_need) {
+  const mcufit_row_need *need = needs + calls[at].first_need, *end = needs + calls[at + 1].first_need;
+  while (need != end) {
     if (progress[need->from].done >= calls_needed(need, progress[at].done)) {
       ++need;
     } else { /* it lacks rows: go on there */
       progress[need->from].asker = at;
       at = need->from;
       need = needs + calls[at].first_need;
+      end = needs + calls[at + 1].first_need;
     }
   }
   return at;
