@@ -12,7 +12,7 @@ static MCUFIT_NOINLINE void mcufit_dot_pair(const int8_t *x, const int8_t *w, in
   const int8_t *v = w + next;
   int32_t a = sums[0];
   int32_t b = sums[1];
-#if defined(__ARM_ARCH_6M__) && defined(__GNUC__) && !defined(MCUFIT_PORTABLE)
+#if defined(__ARM_ARCH_6M__) && defined(__GNUC__) && !defined(__clang__) && !defined(MCUFIT_PORTABLE)
   /* Sign-extending loads want an index in a register, which gcc does not give them: it counts up to 0. */
 #define MCUFIT_DOT_STEP          \
   "ldrsb %[t], [%[x], %[i]]\n\t" \

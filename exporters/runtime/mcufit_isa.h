@@ -8,12 +8,16 @@
 #if defined(__ARM_FEATURE_MVE)
 #define MCUFIT_ISA_MVE
 #endif
-/* Without optimisation the compiler keeps a register that the DSP kernels' assembly needs. */
 #if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
 #define MCUFIT_ISA_DSP
+/* The DSP kernels' assembly needs all registers. Without optimisation the compiler keeps one, and clang always:
+   its loops are the C beside them. */
+#if !defined(__clang__)
+#define MCUFIT_DSP_LOOPS
+#endif
 #endif
 /* Likewise, and where code is to be small gcc keeps the upper registers to itself. */
-#if defined(__ARM_ARCH_6M__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__)
+#if defined(__ARM_ARCH_6M__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__) && !defined(__clang__)
 #define MCUFIT_ISA_V6M
 #endif
 #endif

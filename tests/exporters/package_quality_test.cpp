@@ -100,6 +100,16 @@ const Compiler kCompilers[] = {
     {"gcc", "gcc", {"-std=c99", "-pedantic"}},
     {"gcc_32", "gcc", {"-m32", "-ffreestanding", "-std=c99", "-pedantic"}},
     {"clang", "clang-14", {"-std=c99", "-pedantic"}},
+    {"clang_m0",
+     "clang-14",
+     {"--target=arm-none-eabi", "-mcpu=cortex-m0", "-ffreestanding", "-std=c99", "-pedantic"}},
+    {"clang_m4",
+     "clang-14",
+     {"--target=arm-none-eabi", "-mcpu=cortex-m4", "-ffreestanding", "-std=c99", "-pedantic"}},
+    {"clang_m55",
+     "clang-14",
+     {"--target=arm-none-eabi", "-mcpu=cortex-m55", "-mfloat-abi=hard", "-ffreestanding", "-std=c99",
+      "-pedantic"}},
     {"gcc_analyzer", "gcc", {"-std=c99", "-fanalyzer"}},
 };
 

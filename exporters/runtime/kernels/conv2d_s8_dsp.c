@@ -47,7 +47,7 @@ typedef struct {
 
 /* Widens n taps, or up to 3 more, for one lane. */
 static MCUFIT_NOINLINE mcufit_s16x2 *widen(const int8_t *from, int32_t n, mcufit_s16x2 *to, int32_t stride) {
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
   uint32_t word, even;
 #define MCUFIT_WIDEN                            \
   "ldr %[word], [%[from]], #4\n\t"              \
@@ -217,7 +217,7 @@ static MCUFIT_NOINLINE void gather_rows(tile *t, int lane) {
 /* Widens n taps, a multiple of 4, for two or three lanes, whose bytes lie `apart`. */
 static inline mcufit_s16x2 *widen_lanes(const int8_t *from, int32_t apart, int32_t n, mcufit_s16x2 *to,
                                         int lanes) {
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
   __asm__ volatile(
       "cmp %[lanes], #2\n\t"
       "beq 2f\n"
@@ -386,7 +386,7 @@ static int32_t left_out(int32_t words, int32_t round, int32_t bytes) {
   return (round - 1 - (words + round - 1) % round) * bytes;
 }
 
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
 #define MCUFIT_ADD(sum, w, x) "smlad " sum ", " w ", " x ", " sum "\n\t"
 #define MCUFIT_ROUND_END         \
   "ldr %[word], %[end_taps]\n\t" \
@@ -452,7 +452,7 @@ static int32_t first_sum(const computation *next, int32_t channel, int32_t lane)
 }
 #endif
 
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
 /* Sums of a pair's first channel start from its bias; those of both start from the same. */
 #define MCUFIT_PAIR_BIAS                                 \
   "1:\n\t"                                               \
@@ -521,7 +521,7 @@ static void compute_pairs_of_lanes(computation *next, const int8_t *w) {
 
 /* Computes pairs of channels up to the end for three lanes; w is the next one's interleaved filter. */
 static inline void compute_pairs(computation *next, const int8_t *w) {
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
   const mcufit_s16x2 *x;
   int32_t word, pair, e;
 /* Sums of the first channel in r4 to r6, of both in r8 to r10. */
@@ -575,7 +575,7 @@ static inline void compute_pairs(computation *next, const int8_t *w) {
 
 /* The same for two lanes, whose taps stand side by side. */
 static inline void compute_pairs_of_two_lanes(computation *next, const int8_t *w) {
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
   const mcufit_s16x2 *x;
   int32_t word, pair, e;
 /* Sums of the first channel in r4 and r5, of both in r8 and r9. */
@@ -617,7 +617,7 @@ static inline void compute_pairs_of_two_lanes(computation *next, const int8_t *w
   compute_pairs_of_lanes(next, w);
 #endif
 }
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
 #undef MCUFIT_SECOND
 #undef MCUFIT_KEPT_SECOND
 #endif
@@ -625,7 +625,7 @@ static inline void compute_pairs_of_two_lanes(computation *next, const int8_t *w
 /* Computes single channels up to the end for five lanes; w is the next one's filter. What lanes without a
    pixel make is written over by the first one. */
 static inline void compute_words(computation *next, const int8_t *w) {
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
   const mcufit_s16x2 *x;
   int32_t word, pair, e;
 /* Sums in r4, r5, r6, r8 and e. */

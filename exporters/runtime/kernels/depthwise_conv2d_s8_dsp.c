@@ -101,7 +101,7 @@ static MCUFIT_NOINLINE const uint32_t *gather_filter(patch *p, const int8_t *tap
 
 /* Puts the next block where it is computed with. Of a scale's bits the lowest byte counts. */
 static MCUFIT_NOINLINE void load_block(source *from, uint32_t *to) {
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
   uint32_t x;
 #define MCUFIT_SCALE(multiplier) \
   "lsl r12, r6, %[x]\n\t"        \
@@ -210,7 +210,7 @@ static MCUFIT_NOINLINE void gather(patch *p, int32_t channel) {
 static inline void gather_three(patch *p, int32_t channel) {
   const int8_t *x = p->row + channel;
   const int32_t stride = p->step->input.pixel_stride;
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
   __asm__ volatile(
       "ldrd r8, r9, %[second]\n\t"   /* and third */
       "ldrd r10, r11, %[inside]\n\t" /* and end_three */
@@ -265,7 +265,7 @@ static MCUFIT_NOINLINE int8_t requantized(const mcufit_depthwise_conv2d_s8_step 
 
 /* Where the short form holds. */
 static inline void compute_short(const uint32_t *x, stretch *s) {
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
   uint32_t w, n, first, second, low;
 #define MCUFIT_PAIR                                   \
   "ldrd %[first], %[second], [%[x]], #8\n\t"          \

@@ -33,7 +33,7 @@ typedef struct {
 static MCUFIT_NOINLINE void compute_fours(const fours *all, const int8_t *w, int32_t elements) {
   fours f = *all;
   const int8_t *const end = f.input + elements;
-#if defined(MCUFIT_ISA_DSP)
+#if defined(MCUFIT_DSP_LOOPS)
   const int8_t *x;
   int32_t even, first, second, third, fourth; /* second and fourth: of both */
 #define MCUFIT_PRODUCTS(word, x, first, both) \
