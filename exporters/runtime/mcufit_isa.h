@@ -10,8 +10,8 @@
 #endif
 #if defined(__ARM_FEATURE_DSP) && defined(__OPTIMIZE__)
 #define MCUFIT_ISA_DSP
-/* The DSP kernels' assembly needs all registers. Without optimisation the compiler keeps one, and clang always:
-   its loops are the C beside them. */
+/* The DSP kernels' assembly needs all registers. Without optimisation the compiler keeps one, and clang
+   always: its loops are the C beside them. */
 #if !defined(__clang__)
 #define MCUFIT_DSP_LOOPS
 #endif

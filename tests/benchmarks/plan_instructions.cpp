@@ -4,6 +4,7 @@
 // shared models are looked for in MCUFIT_DATA.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <iostream>
 
 #include "blocks/family.h"
@@ -37,7 +38,8 @@ Measured measure(const QuantizedGraph& net, const MemoryPlan& plan, std::size_t 
   Target target = testing::sample_target("cortex-m4", true);
   target.flash_bytes = 4 << 20;
   target.ram_bytes = 1 << 20;
-  const Cost cost = price(net.graph, load_code_sizes(target), plan);
+  const std::optional<TargetLaw> law = load_latency_law(target);
+  const Cost cost = price(net.graph, load_code_sizes(target), plan, law ? &*law : nullptr);
   const auto vectors = testing::sample_vectors(net, samples, kSeed);
   write_package(folder.path() / "package", net, cost, {"net", target, {}, nullptr});
   const DeviceReport report =
@@ -48,10 +50,15 @@ Measured measure(const QuantizedGraph& net, const MemoryPlan& plan, std::size_t 
   return {cost, report.instructions_per_inference};
 }
 
+std::string predicted(const Cost& cost) {
+  if (!cost.speed || !cost.speed->instructions) return "-";
+  return with_separators(std::llround(*cost.speed->instructions));
+}
+
 // The first case is what the others are beside.
 void print(const QuantizedGraph& net, const std::vector<Case>& cases, std::size_t samples) {
   std::vector<std::vector<std::string>> rows{
-      {"", "arena B", "all RAM B", "flash B", "code B", "MACs", "instructions", ""}};
+      {"", "arena B", "all RAM B", "flash B", "code B", "MACs", "instructions", "", "predicted"}};
   std::int64_t first = 0;
   for (const Case& c : cases) {
     const Measured m = measure(net, c.plan, samples);
@@ -60,7 +67,7 @@ void print(const QuantizedGraph& net, const std::vector<Case>& cases, std::size_
     rows.push_back({"  " + c.name, with_separators(m.cost.ram.arena_bytes),
                     with_separators(m.cost.ram.total()), with_separators(m.cost.flash.total()),
                     with_separators(m.cost.flash.code_bytes), with_separators(m.cost.macs),
-                    with_separators(m.instructions), fmt::format("{:+.1f} %", more)});
+                    with_separators(m.instructions), fmt::format("{:+.1f} %", more), predicted(m.cost)});
   }
   std::cout << net.graph.name << "\n" << aligned_table(rows) << std::flush;
 }
