@@ -35,32 +35,27 @@ NodeLayout weighted(const Graph& lowered, NodeId id, std::int64_t step_bytes) {
                   node.name, op_name(node.op)));
 }
 
-// What depthwise_conv2d_s8_dsp.c computes by blocks of channels.
-namespace wide {
-constexpr std::int64_t kBlock = 4;    // channels
-constexpr std::int64_t kTaps = 50;    // of a window, at most
-constexpr std::int64_t kStrip = 192;  // words of input at a time, four channels of a pixel each
-constexpr std::int64_t kWord = 4;     // bytes
-constexpr std::int64_t kScale = 3;    // words of a channel: multiplier, addend, bits
-
-bool computes_by_blocks(const DepthwiseConv2d& op, std::int64_t channels) {
-  const Window& w = op.window;
-  return op.multiplier == 1 && channels >= kBlock && w.taps() <= kTaps && w.dilation_width == 1 &&
-         kStrip / w.kernel_height >= w.kernel_width;
-}
-}  // namespace wide
+// Of a wide block of depthwise_conv2d_s8_dsp.c.
+constexpr std::int64_t kWordBytes = 4;
+constexpr std::int64_t kScaleWords = 3;  // of a channel: multiplier, addend, bits
 
 }  // namespace
+
+bool depthwise_by_blocks(const Window& w, std::int64_t input_channels, std::int64_t output_channels) {
+  constexpr std::int64_t kTaps = 50, kStripWords = 192;  // the kernel's bounds of its stack
+  return input_channels == output_channels && output_channels >= kDepthwiseBlock && w.taps() <= kTaps &&
+         kStripWords / w.kernel_height >= w.kernel_width && w.dilation_width == 1;
+}
 
 std::int64_t wider_filter_bytes(const Graph& lowered, NodeId id) {
   const Node& node = lowered.node(id);
   const auto* op = std::get_if<DepthwiseConv2d>(&node.op);
   const std::int64_t channels = node.shape.channels;
-  if (op == nullptr || !wide::computes_by_blocks(*op, channels)) return 0;
+  if (op == nullptr || !depthwise_by_blocks(op->window, channels / op->multiplier, channels)) return 0;
   const std::int64_t taps = op->window.taps(), pairs = (taps + 1) / 2;
-  const std::int64_t blocks = (channels + wide::kBlock - 1) / wide::kBlock;
-  const std::int64_t words = wide::kBlock * (1 + pairs + wide::kScale);
-  return blocks * words * wide::kWord - taps * channels;
+  const std::int64_t blocks = (channels + kDepthwiseBlock - 1) / kDepthwiseBlock;
+  const std::int64_t words = kDepthwiseBlock * (1 + pairs + kScaleWords);
+  return blocks * words * kWordBytes - taps * channels;
 }
 
 NodeLayout node_layout(const Graph& lowered, NodeId id) {

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "cost-models/layout.h"
 #include "exporters/interleaved_filter.h"
 #include "exporters/runtime/mcufit_rounding.h"
 
 namespace mcufit {
 namespace {
 
-constexpr int kBlock = 4;  // channels that the kernel computes at a time
-
-// Bounds of its stack.
-constexpr int kMostTaps = 50;
-constexpr int kStripWords = 192;
+constexpr int kBlock = kDepthwiseBlock;
 
 // Weights [kernel row][kernel column][channel], whose taps are counted column by column.
 class DepthwiseFilter {
@@ -27,12 +24,11 @@ class DepthwiseFilter {
     return weights_[static_cast<std::size_t>(at)];
   }
 
-  // Whether the kernel computes blocks: each channel has an input of its own, and the columns of a window
-  // follow each other in what the kernel gathers.
   bool by_blocks() const {
-    return window_.output_channels == window_.input_channels && window_.output_channels >= kBlock &&
-           taps() <= kMostTaps && kStripWords / window_.kernel_height >= window_.kernel_width &&
-           window_.dilation_width == 1;
+    const Window window{.kernel_height = window_.kernel_height,
+                        .kernel_width = window_.kernel_width,
+                        .dilation_width = window_.dilation_width};
+    return depthwise_by_blocks(window, window_.input_channels, window_.output_channels);
   }
 
   // The channels from `channel` on.

@@ -411,7 +411,6 @@ static int32_t left_out(int32_t words, int32_t round, int32_t bytes) {
   ", lr\n\t"                \
   "ssat " sum ", #8, " sum "\n\t"
 #define MCUFIT_RESCALE_TWO(a, b) MCUFIT_SCALE MCUFIT_RESCALE(a) MCUFIT_RESCALE(b)
-#define MCUFIT_RESCALE_THREE(a, b, c) MCUFIT_RESCALE_TWO(a, b) MCUFIT_RESCALE(c)
 /* Bytes or half words of r4 and r5 to channel `pair` of the first two lanes. */
 #define MCUFIT_STORE_TWO(store) \
   "ldrd r12, lr, %[output0]\n\t" store " r5, [lr, %[pair]]\n\t" store " r4, [r12, %[pair]]\n\t"
