@@ -15,6 +15,18 @@ struct CyclesPerInstruction {
   std::string source;
 };
 
+// The instruction sets that kernels have variants for, beside those in portable C. A core runs of each kernel
+// its variant, where there is one: exporters/runtime/mcufit_isa.h decides that for a compiler's flags.
+// Kernels for dsp read wide filters (layout.h).
+enum class Isa { portable, mve, dsp, v6m, rv32 };
+
+// "portable", "mve", ...: as the files of the variants are named.
+std::string_view to_string(Isa isa);
+std::span<const Isa> isas();
+
+// The one of this name; nothing where there is none.
+std::optional<Isa> find_isa(std::string_view name);
+
 // A processor core as the instruction set's vendor defines it; what chips are made with it is a Target's.
 struct Core {
   std::string name;                   // "cortex-m4", as GCC's -mcpu spells it
@@ -24,9 +36,8 @@ struct Core {
   // itself where they were.
   std::string sibling;
   std::optional<CyclesPerInstruction> cycles;  // nothing where no document says it
-  // Its kernels are the variants with DSP instructions, which read wide filters (layout.h); with Helium the
-  // others are ahead of them.
-  bool dsp_kernels = false;
+  // Which variants of the kernels it runs.
+  Isa isa = Isa::portable;
 };
 
 // All of them. Features: divide (in hardware), wide_multiply (32 x 32 to 64 bits), dsp (16-bit pairs), fpu,

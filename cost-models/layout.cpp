@@ -8,7 +8,8 @@
 #include "blocks/foundation/error.h"
 #include "cost-models/count.h"
 #include "cost-models/group_tiles.h"
-#include "exporters/runtime/mcufit_runtime.h"
+#include "cost-models/kernel_scratch.h"
+#include "exporters/runtime/mcufit_scratch.h"
 
 namespace mcufit {
 namespace {
@@ -35,27 +36,20 @@ NodeLayout weighted(const Graph& lowered, NodeId id, std::int64_t step_bytes) {
                   node.name, op_name(node.op)));
 }
 
-// Of a wide block of depthwise_conv2d_s8_dsp.c.
 constexpr std::int64_t kWordBytes = 4;
-constexpr std::int64_t kScaleWords = 3;  // of a channel: multiplier, addend, bits
 
 }  // namespace
-
-bool depthwise_by_blocks(const Window& w, std::int64_t input_channels, std::int64_t output_channels) {
-  constexpr std::int64_t kTaps = 50, kStripWords = 192;  // the kernel's bounds of its stack
-  return input_channels == output_channels && output_channels >= kDepthwiseBlock && w.taps() <= kTaps &&
-         kStripWords / w.kernel_height >= w.kernel_width && w.dilation_width == 1;
-}
 
 std::int64_t wider_filter_bytes(const Graph& lowered, NodeId id) {
   const Node& node = lowered.node(id);
   const auto* op = std::get_if<DepthwiseConv2d>(&node.op);
+  if (op == nullptr) return 0;
+  const mcufit_window window = runtime_window(lowered, id, op->window);
+  if (mcufit_depthwise_conv2d_s8_dsp_blocks(&window) == 0) return 0;
   const std::int64_t channels = node.shape.channels;
-  if (op == nullptr || !depthwise_by_blocks(op->window, channels / op->multiplier, channels)) return 0;
-  const std::int64_t taps = op->window.taps(), pairs = (taps + 1) / 2;
-  const std::int64_t blocks = (channels + kDepthwiseBlock - 1) / kDepthwiseBlock;
-  const std::int64_t words = kDepthwiseBlock * (1 + pairs + kScaleWords);
-  return blocks * words * kWordBytes - taps * channels;
+  const std::int64_t blocks = (channels + MCUFIT_DSP_BLOCK - 1) / MCUFIT_DSP_BLOCK;
+  return blocks * mcufit_depthwise_conv2d_s8_dsp_block_words(&window) * kWordBytes -
+         op->window.taps() * channels;
 }
 
 NodeLayout node_layout(const Graph& lowered, NodeId id) {
@@ -129,7 +123,7 @@ std::set<std::string, std::less<>> kernels_of(const Graph& lowered) {
 
 namespace {
 
-bool sums_rows(const MemoryPlan& plan, NodeId id) { return plan.placement(id).scratch_bytes > 0; }
+bool sums_rows(const MemoryPlan& plan, NodeId id) { return plan.placement(id).sums_bytes > 0; }
 
 bool is_mean(const Graph& lowered, NodeId id) { return std::holds_alternative<Mean>(lowered.node(id).op); }
 

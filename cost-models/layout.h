@@ -29,11 +29,6 @@ inline constexpr std::int64_t kBytesPerFilterChannel = 4 + 4 + 1;
 
 NodeLayout node_layout(const Graph& lowered, NodeId id);
 
-// Whether kernels with DSP instructions compute a depthwise layer by blocks of so many channels: each has an
-// input of its own, and the columns of a window follow each other in what they gather at a time.
-inline constexpr std::int64_t kDepthwiseBlock = 4;
-bool depthwise_by_blocks(const Window& window, std::int64_t input_channels, std::int64_t output_channels);
-
 // By how many bytes a depthwise filter is larger as kernels with DSP instructions compute with it: by fours
 // of channels their biases, filter and scales, all in words. 0 for other nodes, and for depthwise ones that
 // these kernels compute channel by channel; above 0 for all others.

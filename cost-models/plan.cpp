@@ -155,10 +155,11 @@ void place_best(std::vector<Block>& blocks, std::int64_t bound) {
 
 }  // namespace
 
-MemoryPlan plan(const Graph& lowered) {
+MemoryPlan plan(const Graph& lowered, Isa isa) {
   const std::vector<NodeId> last = last_uses(lowered);
   std::vector<Block> blocks = chain_blocks(lowered, last);
   MemoryPlan result;
+  result.isa = isa;
   result.lower_bound_bytes = most_live(blocks, lowered.size());
   place_best(blocks, result.lower_bound_bytes);
   result.placements.resize(lowered.nodes.size());
@@ -189,7 +190,7 @@ std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, std::int32
   std::int64_t live = 0;
   const std::vector<NodeId>& nodes = plan.steps[static_cast<std::size_t>(step)].nodes;
   for (const Placement& p : plan.placements) {
-    if (p.first_step == step) live += p.scratch_bytes;
+    if (p.first_step == step) live += p.sums_bytes;
     if (step < p.first_step || step > p.last_step) continue;
     const auto& inputs = lowered.node(nodes[0]).inputs;
     const bool replaced = nodes.size() == 1 &&
@@ -214,7 +215,7 @@ std::string bar(const MemoryPlan& plan, std::int32_t step, std::int64_t columns)
   for (const Placement& p : plan.placements) {
     if (step < p.first_step || step > p.last_step) continue;
     fill(p.offset, p.bytes, p.first_step == step ? '#' : '=');
-    if (p.first_step == step && p.scratch_bytes > 0) fill(p.scratch_offset, p.scratch_bytes, '#');
+    if (p.first_step == step && p.sums_bytes > 0) fill(p.sums_offset, p.sums_bytes, '#');
   }
   return line;
 }
@@ -254,9 +255,9 @@ nlohmann::json to_json(const MemoryPlan& plan) {
                             {"first_step", p.first_step},
                             {"last_step", p.last_step}};
     if (p.ring_rows > 0) entry["ring_rows"] = p.ring_rows;
-    if (p.scratch_bytes > 0) {
-      entry["scratch_offset"] = p.scratch_offset;
-      entry["scratch_bytes"] = p.scratch_bytes;
+    if (p.sums_bytes > 0) {
+      entry["sums_offset"] = p.sums_offset;
+      entry["sums_bytes"] = p.sums_bytes;
     }
     placements.push_back(std::move(entry));
   }

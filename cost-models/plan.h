@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "blocks/graph.h"
+#include "cost-models/cores.h"
 
 namespace mcufit {
 
@@ -19,6 +20,9 @@ struct Step {
   bool by_rows = false;  // one row per call; groups always, one node when its output overlaps its input
   // Of a group that runs in tiles (GroupTiles) the columns of the last node's output at which a tile ends.
   std::vector<std::int32_t> tile_cuts = {};
+  // What the kernels of its nodes work with, one call at a time.
+  std::int64_t scratch_offset = 0;
+  std::int64_t scratch_bytes = 0;
   bool operator==(const Step&) const = default;
 };
 
@@ -34,8 +38,8 @@ struct Placement {
   std::int32_t ring_rows = 0;
   // The int32 sums of a mean or an average that its group feeds with rows, one per element of the output;
   // needed during that step alone.
-  std::int64_t scratch_offset = 0;
-  std::int64_t scratch_bytes = 0;
+  std::int64_t sums_offset = 0;
+  std::int64_t sums_bytes = 0;
   bool operator==(const Placement&) const = default;
 };
 
@@ -45,6 +49,7 @@ struct MemoryPlan {
   std::vector<Placement> placements;
   std::int64_t arena_bytes = 0;
   std::int64_t lower_bound_bytes = 0;  // see the function that planned
+  Isa isa = Isa::portable;             // whose kernels the scratch of the steps is for (kernel_scratch.h)
 
   const Placement& placement(NodeId id) const { return placements[static_cast<std::size_t>(id)]; }
 };
@@ -55,7 +60,7 @@ inline constexpr std::int64_t kTensorAlignment = 4;
 // Layer by layer in node order; element-wise nodes write over an input that nobody reads later, a reshape is
 // its input's bytes. Its bound is the most bytes live at one step: no layer-by-layer placement needs less.
 // The plan is verified.
-MemoryPlan plan(const Graph& lowered);
+MemoryPlan plan(const Graph& lowered, Isa isa = Isa::portable);
 
 enum class PlanMode {
   layer_by_layer,
@@ -73,6 +78,7 @@ struct PlanOptions {
   // plan_front() may give plans in tiles, and so may the quick mode where it finds no other within the limit;
   // the input, if it is streamed, is then delivered tile by tile.
   double most_mac_factor = 1.0;
+  Isa isa = Isa::portable;  // of the kernels
 };
 
 // A larger factor allows no more.

@@ -44,7 +44,7 @@ class GroupPlacement {
     for (NodeId id = 0; id < graph_.size(); ++id) {
       Placement& p = plan_.placements[at(id)];
       p.offset = blocks_[block_of_[at(id)]].offset;
-      if (sums_of_[at(id)] != kNone) p.scratch_offset = blocks_[sums_of_[at(id)]].offset;
+      if (sums_of_[at(id)] != kNone) p.sums_offset = blocks_[sums_of_[at(id)]].offset;
     }
     run_whole_where_apart();
     return std::move(plan_);
@@ -96,8 +96,8 @@ class GroupPlacement {
       Placement& p = describe(id, rows * (tiles ? tiles->row_bytes(id) : graph_.row_bytes(id)));
       if (rows < graph_.height(id) || (tiles && id < group.last)) p.ring_rows = rows;
       block_of_[at(id)] = add_block(p.bytes, p.first_step, p.last_step);
-      p.scratch_bytes = group.first < group.last ? graph_.sum_bytes(id, group.first) : 0;
-      if (p.scratch_bytes > 0) sums_of_[at(id)] = add_block(p.scratch_bytes, p.first_step, p.first_step);
+      p.sums_bytes = group.first < group.last ? graph_.sum_bytes(id, group.first) : 0;
+      if (p.sums_bytes > 0) sums_of_[at(id)] = add_block(p.sums_bytes, p.first_step, p.first_step);
     }
     let_share(group, schedule);
     if (tiles) return;  // the last tile still reads each row of the inputs

@@ -142,7 +142,7 @@ Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan
 
 bool reads_wide_filters(const CodeSizesForTarget& code) {
   const Core* core = find_core(code.sizes.core);
-  return core != nullptr && core->dsp_kernels;
+  return core != nullptr && core->isa == Isa::dsp;
 }
 
 void store_wide_filters(Cost& cost, const Graph& lowered, const CodeSizesForTarget& code) {

@@ -29,15 +29,16 @@ Placement placement_of(const RowGraph& rows, const Step& step, NodeId id, std::i
   Placement place{.node = id, .bytes = ring * row_bytes(rows, step, id)};
   const bool buffer = !step.tile_cuts.empty() && id != step.nodes.back();
   if (ring < rows.height(id) || buffer) place.ring_rows = ring;
-  if (step.nodes.size() > 1) place.scratch_bytes = rows.sum_bytes(id, step.nodes.front());
+  if (step.nodes.size() > 1) place.sums_bytes = rows.sum_bytes(id, step.nodes.front());
   return place;
 }
 
 }  // namespace
 
-MemoryPlan unshared_plan(const Graph& lowered, std::vector<Step> steps) {
+MemoryPlan unshared_plan(const Graph& lowered, std::vector<Step> steps, Isa isa) {
   const RowGraph rows(lowered);
   MemoryPlan plan;
+  plan.isa = isa;
   for (const Step& step : steps) {
     const std::vector<std::int32_t> rings = rings_of(rows, step);
     for (std::size_t i = 0; i < step.nodes.size(); ++i) {
@@ -45,8 +46,8 @@ MemoryPlan unshared_plan(const Graph& lowered, std::vector<Step> steps) {
       const bool reshape = rows.reshapes(place.node);
       place.offset = reshape ? plan.placement(rows.inputs(place.node)[0].node).offset : plan.arena_bytes;
       if (!reshape) plan.arena_bytes += aligned(place.bytes);
-      place.scratch_offset = place.scratch_bytes > 0 ? plan.arena_bytes : 0;
-      plan.arena_bytes += aligned(place.scratch_bytes);
+      place.sums_offset = place.sums_bytes > 0 ? plan.arena_bytes : 0;
+      plan.arena_bytes += aligned(place.sums_bytes);
       place.first_step = static_cast<std::int32_t>(&step - steps.data());
       place.last_step = static_cast<std::int32_t>(steps.size()) - 1;
       plan.placements.push_back(place);

@@ -99,8 +99,8 @@ class PlanVerification {
     require(ring || !inside_tiles, id, "is no line buffer and runs in tiles");
     inside(id, p.offset, p.bytes);
     const std::int64_t sums = step.nodes.size() > 1 ? rows_.sum_bytes(id, step.nodes.front()) : 0;
-    require(p.scratch_bytes == sums, id, "has room for another number of sums");
-    inside(id, p.scratch_offset, p.scratch_bytes);
+    require(p.sums_bytes == sums, id, "has room for another number of sums");
+    inside(id, p.sums_offset, p.sums_bytes);
     const std::int32_t last = step_of(rows_.last_reader(id));
     require(p.first_step == step_of(id) && p.last_step >= last, id, "is not kept as long as it is needed");
     require(!ring || last == step_of(id), id, "is a line buffer and is read by a later step");
@@ -165,9 +165,9 @@ class PlanVerification {
     std::vector<Extent> extents;
     for (const Placement& p : plan_.placements) {
       extents.push_back({p.node, false, p.offset, p.bytes, p.first_step, p.last_step});
-      if (p.scratch_bytes > 0) {
+      if (p.sums_bytes > 0) {
         const std::int32_t step = step_of(p.node);
-        extents.push_back({p.node, true, p.scratch_offset, p.scratch_bytes, step, step});
+        extents.push_back({p.node, true, p.sums_offset, p.sums_bytes, step, step});
       }
     }
     for (std::size_t i = 0; i < extents.size(); ++i) {

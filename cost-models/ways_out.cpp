@@ -38,7 +38,7 @@ std::int64_t occupied(const MemoryPlan& plan, std::int32_t step) {
   for (const Placement& p : plan.placements) {
     if (step < p.first_step || step > p.last_step) continue;
     stretches.emplace_back(p.offset, p.offset + p.bytes);
-    if (step == p.first_step) stretches.emplace_back(p.scratch_offset, p.scratch_offset + p.scratch_bytes);
+    if (step == p.first_step) stretches.emplace_back(p.sums_offset, p.sums_offset + p.sums_bytes);
   }
   std::sort(stretches.begin(), stretches.end());
   std::int64_t bytes = 0, covered = 0;

@@ -60,7 +60,7 @@ std::string places(const QuantizedGraph& graph, const MemoryPlan& plan, const st
     text += fmt::format("    {{{}, {}, {}, {}, {}, {}}}, /* {} */\n", place.offset + made.start,
                         made.row_bytes, std::int64_t{made.columns.width()} * node.shape.channels,
                         node.shape.height, place.ring_rows > 0 ? place.ring_rows : node.shape.height,
-                        place.scratch_bytes > 0 ? 1 : 0, c_comment(node.name));
+                        place.sums_bytes > 0 ? 1 : 0, c_comment(node.name));
   }
   return text + "};\n\n";
 }

@@ -63,10 +63,10 @@ std::string text_of(const mcufit_requantization& q, std::string_view node) {
 std::string text_of(const mcufit_conv2d_s8_step& s, int interleaved, std::string_view node) {
   return fmt::format(
       "    .input = {},\n    .output = {},\n    .window = {},\n"
-      "    .input_zero_point = {}, .interleaved = MCUFIT_INTERLEAVED({}),\n"
+      "    .input_zero_point = {}, .interleaved = MCUFIT_INTERLEAVED({}), .scratch = {},\n"
       "    .filter = {}_filter,\n    .bias = {}_bias,\n    .requantization = {}",
-      text_of(s.input), text_of(s.output), text_of(s.window), s.input_zero_point, interleaved, node, node,
-      text_of(s.requantization, node));
+      text_of(s.input), text_of(s.output), text_of(s.window), s.input_zero_point, interleaved, s.scratch,
+      node, node, text_of(s.requantization, node));
 }
 
 std::string text_of(const mcufit_fully_connected_s8_step& s, int interleaved, std::string_view node) {

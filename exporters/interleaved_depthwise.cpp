@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "cost-models/layout.h"
 #include "exporters/interleaved_filter.h"
 #include "exporters/runtime/mcufit_rounding.h"
+#include "exporters/runtime/mcufit_scratch.h"
 
 namespace mcufit {
 namespace {
 
-constexpr int kBlock = kDepthwiseBlock;
+constexpr int kBlock = MCUFIT_DSP_BLOCK;
 
 // Weights [kernel row][kernel column][channel], whose taps are counted column by column.
 class DepthwiseFilter {
@@ -24,12 +24,7 @@ class DepthwiseFilter {
     return weights_[static_cast<std::size_t>(at)];
   }
 
-  bool by_blocks() const {
-    const Window window{.kernel_height = window_.kernel_height,
-                        .kernel_width = window_.kernel_width,
-                        .dilation_width = window_.dilation_width};
-    return depthwise_by_blocks(window, window_.input_channels, window_.output_channels);
-  }
+  bool by_blocks() const { return mcufit_depthwise_conv2d_s8_dsp_blocks(&window_) != 0; }
 
   // The channels from `channel` on.
   void append_block(int channel, std::vector<std::int8_t>& bytes) const {

@@ -6,13 +6,12 @@
 #include <limits>
 #include <optional>
 
+#include "exporters/runtime/mcufit_scratch.h"
+
 namespace mcufit {
 namespace {
 
 constexpr std::size_t kInputs = 4;  // of a block
-// With fewer, what two channels cost beside their products outweighs what they save: measured on MCUNet's and
-// MobileNetV2's layers, in modelled cycles of a Cortex-M4.
-constexpr std::size_t kLeastTapsByTwos = 24;
 
 // Weights [outputs][inputs].
 struct Filter {
@@ -92,7 +91,8 @@ InterleavedFilter interleave_fours(std::span<const std::int8_t> filter, std::int
 
 InterleavedFilter interleave_twos(std::span<const std::int8_t> filter, std::int16_t outputs) {
   const Filter f = filter_of(filter, outputs);
-  InterleavedFilter result = interleave(f, 2, [&](std::size_t) { return f.inputs >= kLeastTapsByTwos; });
+  InterleavedFilter result =
+      interleave(f, 2, [&](std::size_t) { return f.inputs >= MCUFIT_DSP_LEAST_PAIR_TAPS; });
   if (result.outputs != outputs) return {{filter.begin(), filter.end()}, 0};
   return result;
 }

@@ -111,6 +111,14 @@ RuntimeStep step_with_tables(const Source& source, const Fields& fields, std::in
   return step;
 }
 
+// Where the kernel of the node works: behind the arena where the plan is for kernels that need nothing.
+std::int32_t scratch_of(const Source& source) {
+  const auto step = static_cast<std::size_t>(source.plan.placement(source.id).first_step);
+  const Step& planned = source.plan.steps[step];
+  return narrow<std::int32_t>(source, "an arena offset of",
+                              planned.scratch_bytes > 0 ? planned.scratch_offset : source.plan.arena_bytes);
+}
+
 // Shared by conv2d and depthwise_conv2d.
 mcufit_conv2d_s8_step convolution_of(const Source& source, const Window& window, Activation activation) {
   const bool padded = window.padding != Padding{};
@@ -119,6 +127,7 @@ mcufit_conv2d_s8_step convolution_of(const Source& source, const Window& window,
           .window = window_of(source, window),
           .input_zero_point = static_cast<std::int8_t>(padded ? source.input_quantization().zero_point : 0),
           .interleaved = 0,
+          .scratch = scratch_of(source),
           .filter = nullptr,
           .bias = nullptr,
           .requantization = requantization_of(source, activation)};
@@ -185,10 +194,10 @@ mcufit_mean_s8_step mean_of(const Source& source, const Mean& mean) {
 
 // Where the plan has the node's int32 sums.
 std::int32_t sums_of(const Source& source) {
-  return narrow<std::int32_t>(source, "an arena offset of", source.plan.placement(source.id).scratch_offset);
+  return narrow<std::int32_t>(source, "an arena offset of", source.plan.placement(source.id).sums_offset);
 }
 
-bool sums_rows(const Source& source) { return source.plan.placement(source.id).scratch_bytes > 0; }
+bool sums_rows(const Source& source) { return source.plan.placement(source.id).sums_bytes > 0; }
 
 RuntimeStep mean_step(const Source& source, const Mean& mean) {
   if (!sums_rows(source)) return MeanStep{mean_of(source, mean), extent(source, source.node().shape.height)};

@@ -117,7 +117,7 @@ DeviceReport validate(const RunRequest& request, std::span<const TestVector> sam
 Prediction predict(const Manifest& manifest, const Device& device) {
   Prediction predicted{manifest.flash, manifest.ram, false};
   const Core* core = find_core(device.name);
-  if (core == nullptr || !core->dsp_kernels) predicted.flash.wider_filter_bytes = 0;
+  if (core == nullptr || core->isa != Isa::dsp) predicted.flash.wider_filter_bytes = 0;
   if (device.name == manifest.target.core || !device.has_memories()) return predicted;
   const CodeSizesForTarget table = load_code_sizes(device.limits_for(manifest.target));
   const CodeCost code = price_code(kernels_of(manifest), std::ssize(manifest.steps), table.sizes);

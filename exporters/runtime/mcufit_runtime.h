@@ -94,6 +94,7 @@ typedef struct {
   mcufit_window window;
   int8_t input_zero_point;
   int8_t interleaved;   /* whether filters are; 2: wide. MCUFIT_INTERLEAVED */
+  int32_t scratch;      /* offset in the arena of what the kernel works with: mcufit_scratch.h */
   const int8_t *filter; /* conv2d [out][kh][kw][in], depthwise_conv2d [kh][kw][out]; in flash */
   const int32_t *bias;  /* [out], in flash */
   mcufit_requantization requantization;
@@ -305,7 +306,7 @@ static inline int32_t mcufit_row(const mcufit_view *view, int32_t row) {
 
 /* sizeof the steps where pointers have 32 bits: what the cost model charges; asserted when the kernels are
  * compiled. */
-#define MCUFIT_CONV2D_S8_STEP_BYTES 72
+#define MCUFIT_CONV2D_S8_STEP_BYTES 76
 #define MCUFIT_FULLY_CONNECTED_S8_STEP_BYTES 36
 #define MCUFIT_ADD_S8_STEP_BYTES 64
 #define MCUFIT_POOL2D_S8_STEP_BYTES 52

@@ -115,8 +115,8 @@ class ArenaJudge {
 
   void sum(const RowCall& call) {
     const Placement& p = plan_.placement(call.node);
-    for (std::int64_t i = 0; i < p.scratch_bytes; ++i) {
-      Byte& byte = arena_[static_cast<std::size_t>(p.scratch_offset + i)];
+    for (std::int64_t i = 0; i < p.sums_bytes; ++i) {
+      Byte& byte = arena_[static_cast<std::size_t>(p.sums_offset + i)];
       const Byte expected{call.node, -1 - i};
       if (call.row_begin > 0 && byte != expected && !wrong_) wrong_ = call.node;
       byte = expected;

@@ -134,7 +134,7 @@ std::int64_t covered_bytes(const MemoryPlan& plan, const Graph& lowered) {
   for (const Placement& p : plan.placements) {
     if (made[static_cast<std::size_t>(p.node)] == 0) continue;
     std::fill_n(covered.begin() + p.offset, p.bytes, true);
-    std::fill_n(covered.begin() + p.scratch_offset, p.scratch_bytes, true);
+    std::fill_n(covered.begin() + p.sums_offset, p.sums_bytes, true);
   }
   return std::count(covered.begin(), covered.end(), true);
 }

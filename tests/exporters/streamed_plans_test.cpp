@@ -246,7 +246,7 @@ TEST(StreamedPlans, BytesMadeAreThoseOfTheCalls) {
     for (std::size_t step = 0; step < runner.steps().size(); ++step) {
       for (const NodeId id : runner.steps()[step].nodes) {
         std::int64_t rows = graph.graph.node(id).shape.height;
-        if (runner.steps()[step].by_rows && plan.placement(id).scratch_bytes == 0) {
+        if (runner.steps()[step].by_rows && plan.placement(id).sums_bytes == 0) {
           const auto calls = runner.calls(step);
           rows = std::count_if(calls.begin(), calls.end(), [&](const RowCall& c) { return c.node == id; });
         }

@@ -95,7 +95,7 @@ class WidePackage : public ::testing::TestWithParam<const Device*> {
 
   bool reads_wide_filters() const {
     const Core* core = find_core(GetParam()->name);
-    return core != nullptr && core->dsp_kernels;
+    return core != nullptr && core->isa == Isa::dsp;
   }
   fs::path package() const { return folder_.path() / "package"; }
 
