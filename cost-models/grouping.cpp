@@ -18,7 +18,7 @@ std::int64_t align(std::int64_t bytes) {
 
 // What a step asks for beside the tensors that lie there already.
 struct StepNeed {
-  std::int64_t made = 0;   // bytes of its outputs, line buffers and sums
+  std::int64_t made = 0;   // bytes of its outputs, line buffers and sums, and of its kernels' scratch
   std::int64_t saved = 0;  // bytes in which the output overlaps a dying input
   std::int64_t calls = 0;
   std::int64_t extra_macs = 0;
@@ -58,6 +58,7 @@ class NeedsOfGroups {
       needs_[index(id)] = sum;
     }
     add_passing_rows(rows.schedule, rows.rings);
+    add_scratch();
     if (tiles == nullptr) overlaps(rows.schedule);  // the last tile still reads each row of an input
   }
 
@@ -103,6 +104,14 @@ class NeedsOfGroups {
     for (std::size_t i = most.size(); i-- > 0;) {
       if (i + 1 < most.size()) most[i] = std::max(most[i], most[i + 1]);
       needs_[i].made += most[i];
+    }
+  }
+
+  void add_scratch() {
+    std::int64_t most = 0;
+    for (NodeId id = last_; id >= first_; --id) {
+      most = std::max(most, graph_.scratch_bytes(id));
+      needs_[index(id)].made += most;
     }
   }
 
@@ -155,11 +164,12 @@ class NeedsOfGroups {
 // One node over whole tensors: it may write over an input that it replaces element by element.
 StepNeed need_of_whole(const RowGraph& graph, NodeId id) {
   if (graph.reshapes(id)) return {};
-  StepNeed need{.made = align(graph.bytes(id)), .saved = 0, .calls = id == 0 ? 0 : 1};
+  StepNeed need{
+      .made = align(graph.bytes(id)) + graph.scratch_bytes(id), .saved = 0, .calls = id == 0 ? 0 : 1};
   for (const RowGraph::Edge& input : graph.inputs(id)) {
     const bool replaces = graph.in_place(id) && graph.last_reader(input.node) == id &&
                           graph.bytes(input.node) == graph.bytes(id);
-    if (replaces) need.saved = need.made;
+    if (replaces) need.saved = align(graph.bytes(id));
   }
   return need;
 }
@@ -169,6 +179,7 @@ struct Label {
   std::int64_t bytes = 0;
   std::int64_t calls = 0;
   std::int64_t extra_macs = 0;
+  std::int32_t by_rows = 0;  // steps
   GroupRange group;
   std::size_t before = 0;  // label of the cut before the group
 };
@@ -207,7 +218,8 @@ class Paths {
     for (std::size_t i = 0; i < before.size(); ++i) {
       const std::int64_t extra = before[i].extra_macs + need.extra_macs;
       if (extra > limits_.extra_macs) continue;
-      after.push_back({std::max(before[i].bytes, bytes), before[i].calls + need.calls, extra, group, i});
+      after.push_back({std::max(before[i].bytes, bytes), before[i].calls + need.calls, extra,
+                       before[i].by_rows + (group.by_rows ? 1 : 0), group, i});
     }
   }
 
@@ -223,11 +235,13 @@ class Paths {
     return first;
   }
 
-  // Keeps the labels behind node `last` of which no other is as good, by bytes.
+  // Keeps the labels behind node `last` of which no other is as good, by bytes; of equals one with few
+  // steps by rows, as tensors that follow each other row by row move on with each.
   void thin(NodeId last) {
     std::vector<Label>& labels = labels_[static_cast<std::size_t>(last) + 1];
     std::sort(labels.begin(), labels.end(), [](const Label& a, const Label& b) {
-      return std::tuple(a.bytes, a.calls, a.extra_macs) < std::tuple(b.bytes, b.calls, b.extra_macs);
+      return std::tuple(a.bytes, a.calls, a.extra_macs, a.by_rows) <
+             std::tuple(b.bytes, b.calls, b.extra_macs, b.by_rows);
     });
     std::size_t kept = 0;
     Undercut undercut;

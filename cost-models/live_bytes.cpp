@@ -11,7 +11,7 @@ namespace mcufit {
 namespace {
 
 // Bytes live during each call of a group, at most: tensors that lie there already and die row by row, what is
-// made row by row, and the sums.
+// made row by row, the sums, and the call's scratch.
 class LiveRows {
  public:
   LiveRows(const RowGraph& graph, NodeId first, NodeId last)
@@ -42,7 +42,8 @@ class LiveRows {
       const std::int64_t made = written(call), freed = freed_by(call);
       if (call.row_begin == 0) live += graph_.sum_bytes(call.node, first_);
       const bool replaces = graph_.in_place(call.node) && call.node != 0;
-      most = std::max(most, live + (replaces ? std::max<std::int64_t>(made - freed, 0) : made));
+      most = std::max(most, live + (replaces ? std::max<std::int64_t>(made - freed, 0) : made) +
+                                graph_.scratch_bytes(call.node));
       live += made - freed;
       if (progress_.finished(call.node)) live -= graph_.sum_bytes(call.node, first_);
     }

@@ -10,6 +10,7 @@
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/text.h"
+#include "cost-models/kernel_scratch.h"
 
 namespace mcufit {
 namespace {
@@ -59,6 +60,21 @@ std::vector<Block> chain_blocks(const Graph& lowered, const std::vector<NodeId>&
   return blocks;
 }
 
+// What is placed: tensors, and what the kernel of a step works with.
+struct Layout {
+  std::vector<Block> blocks;
+  std::vector<Placement> scratch;
+};
+
+Layout layout_of(const Graph& lowered, const std::vector<NodeId>& last, Isa isa) {
+  Layout layout{chain_blocks(lowered, last), {}};
+  for (NodeId id = 0; id < lowered.size(); ++id) {
+    const std::int64_t bytes = kernel_scratch_bytes(lowered, id, isa);
+    if (bytes > 0) layout.scratch.push_back({.node = id, .bytes = bytes, .first_step = id, .last_step = id});
+  }
+  return layout;
+}
+
 using Placed = std::vector<const Placement*>;
 
 // Those of `placed` that live with `block`, by offset.
@@ -92,38 +108,41 @@ std::int64_t highest_gap(const Placement& block, const Placed& placed, std::int6
   return end >= block.bytes ? end - block.bytes : lowest_gap(block, placed);
 }
 
-// Places blocks in the given order; returns the arena's size. With a ceiling, every other block hangs from
-// it: of a chain of layers each tensor then lies at the end that its producer's input has left, which reaches
-// the bound.
-std::int64_t place(std::vector<Block>& blocks, const std::vector<std::size_t>& order,
+// Places blocks in the given order, then scratch where these leave room; returns the arena's size. With a
+// ceiling, every other block hangs from it: of a chain of layers each tensor then lies at the end that its
+// producer's input has left, which reaches the bound.
+std::int64_t place(Layout& layout, const std::vector<std::size_t>& order,
                    std::optional<std::int64_t> ceiling) {
   Placed placed;
   std::int64_t arena = 0;
   bool hang = false;
   for (const std::size_t i : order) {
-    Placement& extent = blocks[i].extent;
+    Placement& extent = layout.blocks[i].extent;
     extent.offset = hang ? highest_gap(extent, placed, *ceiling) : lowest_gap(extent, placed);
     hang = ceiling.has_value() && !hang;
     arena = std::max(arena, extent.offset + extent.bytes);
     placed.push_back(&extent);
   }
+  for (Placement& scratch : layout.scratch) {
+    scratch.offset = lowest_gap(scratch, placed);
+    arena = std::max(arena, scratch.offset + scratch.bytes);
+  }
   return arena;
 }
 
-std::int64_t most_live(const std::vector<Block>& blocks, NodeId steps) {
-  std::int64_t most = 0;
-  for (std::int32_t step = 0; step < steps; ++step) {
-    std::int64_t live = 0;
-    for (const Block& b : blocks) {
-      if (b.extent.first_step <= step && step <= b.extent.last_step) live += b.extent.bytes;
-    }
-    most = std::max(most, live);
-  }
-  return most;
+std::int64_t most_live(const Layout& layout, NodeId steps) {
+  std::vector<std::int64_t> live(static_cast<std::size_t>(steps));
+  const auto add = [&](const Placement& p) {
+    for (std::int32_t step = p.first_step; step <= p.last_step; ++step)
+      live[static_cast<std::size_t>(step)] += p.bytes;
+  };
+  for (const Block& block : layout.blocks) add(block.extent);
+  for (const Placement& scratch : layout.scratch) add(scratch);
+  return *std::max_element(live.begin(), live.end());
 }
 
 // Tries orders and ends that place chains of tensors well and keeps the best.
-void place_best(std::vector<Block>& blocks, std::int64_t bound) {
+void place_best(Layout& layout, std::int64_t bound) {
   struct Attempt {
     bool (*before)(const Placement&, const Placement&);
     bool from_both_ends;
@@ -133,37 +152,37 @@ void place_best(std::vector<Block>& blocks, std::int64_t bound) {
   const auto longer = [](const Placement& a, const Placement& b) {
     return a.last_step - a.first_step > b.last_step - b.first_step;
   };
-  std::vector<Block> best;
+  std::optional<Layout> best;
   std::int64_t least = 0;
   for (const Attempt& attempt : {Attempt{born, true}, Attempt{larger, false}, Attempt{longer, false},
                                  Attempt{larger, true}, Attempt{born, false}}) {
-    std::vector<std::size_t> order(blocks.size());
+    std::vector<std::size_t> order(layout.blocks.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return attempt.before(blocks[a].extent, blocks[b].extent);
+      return attempt.before(layout.blocks[a].extent, layout.blocks[b].extent);
     });
     const std::int64_t arena =
-        place(blocks, order, attempt.from_both_ends ? std::optional(bound) : std::nullopt);
-    if (best.empty() || arena < least) {
-      best = blocks;
+        place(layout, order, attempt.from_both_ends ? std::optional(bound) : std::nullopt);
+    if (!best || arena < least) {
+      best = layout;
       least = arena;
     }
     if (least == bound) break;
   }
-  blocks = std::move(best);
+  layout = std::move(*best);
 }
 
 }  // namespace
 
 MemoryPlan plan(const Graph& lowered, Isa isa) {
   const std::vector<NodeId> last = last_uses(lowered);
-  std::vector<Block> blocks = chain_blocks(lowered, last);
+  Layout layout = layout_of(lowered, last, isa);
   MemoryPlan result;
   result.isa = isa;
-  result.lower_bound_bytes = most_live(blocks, lowered.size());
-  place_best(blocks, result.lower_bound_bytes);
+  result.lower_bound_bytes = most_live(layout, lowered.size());
+  place_best(layout, result.lower_bound_bytes);
   result.placements.resize(lowered.nodes.size());
-  for (const Block& block : blocks) {
+  for (const Block& block : layout.blocks) {
     result.arena_bytes = std::max(result.arena_bytes, block.extent.offset + block.extent.bytes);
     for (const NodeId id : block.nodes) {
       result.placements[static_cast<std::size_t>(id)] = {.node = id,
@@ -174,6 +193,12 @@ MemoryPlan plan(const Graph& lowered, Isa isa) {
     }
   }
   for (NodeId id = 0; id < lowered.size(); ++id) result.steps.push_back({.nodes = {id}});
+  for (const Placement& scratch : layout.scratch) {
+    Step& step = result.steps[static_cast<std::size_t>(scratch.node)];
+    step.scratch_offset = scratch.offset;
+    step.scratch_bytes = scratch.bytes;
+    result.arena_bytes = std::max(result.arena_bytes, scratch.offset + scratch.bytes);
+  }
   verify(result, lowered);
   return result;
 }
@@ -187,7 +212,7 @@ bool in_place(const MemoryPlan& plan, const Graph& lowered, NodeId id, NodeId in
 }
 
 std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, std::int32_t step) {
-  std::int64_t live = 0;
+  std::int64_t live = plan.steps[static_cast<std::size_t>(step)].scratch_bytes;
   const std::vector<NodeId>& nodes = plan.steps[static_cast<std::size_t>(step)].nodes;
   for (const Placement& p : plan.placements) {
     if (p.first_step == step) live += p.sums_bytes;
@@ -203,8 +228,8 @@ std::int64_t live_bytes(const MemoryPlan& plan, const Graph& lowered, std::int32
 
 namespace {
 
-// The arena during one step: '#' what it makes, '=' what it finds or keeps, each column one of `columns`
-// parts.
+// The arena during one step: '#' what it makes, '=' what it finds or keeps, '~' what its kernels work with,
+// each column one of `columns` parts.
 std::string bar(const MemoryPlan& plan, std::int32_t step, std::int64_t columns) {
   std::string line(static_cast<std::size_t>(columns), '.');
   const auto column = [&](std::int64_t offset) { return offset * columns / plan.arena_bytes; };
@@ -217,6 +242,8 @@ std::string bar(const MemoryPlan& plan, std::int32_t step, std::int64_t columns)
     fill(p.offset, p.bytes, p.first_step == step ? '#' : '=');
     if (p.first_step == step && p.sums_bytes > 0) fill(p.sums_offset, p.sums_bytes, '#');
   }
+  const Step& s = plan.steps[static_cast<std::size_t>(step)];
+  if (s.scratch_bytes > 0) fill(s.scratch_offset, s.scratch_bytes, '~');
   return line;
 }
 
@@ -265,12 +292,14 @@ nlohmann::json to_json(const MemoryPlan& plan) {
   for (const Step& step : plan.steps) {
     steps.push_back({{"nodes", step.nodes}, {"by_rows", step.by_rows}});
     if (!step.tile_cuts.empty()) steps.back()["tile_cuts"] = step.tile_cuts;
+    if (step.scratch_bytes > 0) {
+      steps.back()["scratch_offset"] = step.scratch_offset;
+      steps.back()["scratch_bytes"] = step.scratch_bytes;
+    }
   }
-  return {{"arena_bytes", plan.arena_bytes},
-          {"lower_bound_bytes", plan.lower_bound_bytes},
-          {"runs", describe(plan)},
-          {"steps", std::move(steps)},
-          {"placements", std::move(placements)}};
+  return {{"arena_bytes", plan.arena_bytes}, {"lower_bound_bytes", plan.lower_bound_bytes},
+          {"runs", describe(plan)},          {"kernels", to_string(plan.isa)},
+          {"steps", std::move(steps)},       {"placements", std::move(placements)}};
 }
 
 }  // namespace mcufit

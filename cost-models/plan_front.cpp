@@ -111,9 +111,9 @@ std::vector<FrontPoint> not_undercut(std::vector<FrontPoint> points) {
 }  // namespace
 
 std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& options) {
-  const RowGraph graph(lowered);
+  const RowGraph graph(lowered, options.isa);
   const bool streamed = options.input_streamed;
-  std::vector<MemoryPlan> plans{plan(lowered)};
+  std::vector<MemoryPlan> plans{plan(lowered, options.isa)};
   plans.push_back(QuickPlans(lowered, plans[0], streamed).smallest());
   std::int64_t bound = least_live_bytes(graph, {.input_streamed = streamed, .reached = least_arena(plans)});
   append(plans, grouped_plans(graph, streamed, plans[0].arena_bytes, bound));
@@ -133,9 +133,9 @@ std::vector<FrontPoint> plan_front(const Graph& lowered, const PlanOptions& opti
 }
 
 MemoryPlan plan(const Graph& lowered, const PlanOptions& options) {
-  if (options.mode == PlanMode::layer_by_layer) return plan(lowered);
+  if (options.mode == PlanMode::layer_by_layer) return plan(lowered, options.isa);
   if (options.mode == PlanMode::quick) {
-    const QuickPlans plans(lowered, plan(lowered), options.input_streamed);
+    const QuickPlans plans(lowered, plan(lowered, options.isa), options.input_streamed);
     std::optional<MemoryPlan> fitting;
     if (options.ram_limit) fitting = plans.within(*options.ram_limit, options.most_mac_factor);
     MemoryPlan quick = fitting ? std::move(*fitting) : plans.smallest();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "cost-models/group_tiles.h"
 #include "cost-models/placement.h"
@@ -23,6 +24,7 @@ class GroupPlacement {
         block_of_(static_cast<std::size_t>(graph.size())),
         sums_of_(block_of_.size(), kNone),
         step_of_(block_of_.size()) {
+    plan_.isa = graph.isa();
     plan_.placements.resize(block_of_.size());
     plan_.lower_bound_bytes = grouping.bytes;
     for (const GroupRange& group : grouping.groups) {
@@ -40,7 +42,7 @@ class GroupPlacement {
         add_whole(group.first);
       }
     }
-    plan_.arena_bytes = arrange(blocks_, follows_, {attempts, grouping_.bytes, bound});
+    place_blocks({attempts, grouping_.bytes, bound});
     for (NodeId id = 0; id < graph_.size(); ++id) {
       Placement& p = plan_.placements[at(id)];
       p.offset = blocks_[block_of_[at(id)]].offset;
@@ -60,6 +62,66 @@ class GroupPlacement {
   std::size_t add_block(std::int64_t bytes, std::int32_t first_step, std::int32_t last_step) {
     blocks_.push_back({.bytes = align_up(bytes), .first_step = first_step, .last_step = last_step});
     return blocks_.size() - 1;
+  }
+
+  // Scratch that may decide the arena's size is placed with the rest, other where that leaves room; where it
+  // leaves too little, all of it with the rest, if that is better.
+  void place_blocks(const Effort& effort) {
+    for (Step& step : plan_.steps)
+      step.scratch_bytes = graph_.scratch_bytes(step.nodes.front(), step.nodes.back());
+    const std::vector<Block> tensors = blocks_;
+    if (place_blocks(effort, effort.expected)) return;
+    const std::vector<Block> blocks = std::exchange(blocks_, tensors);
+    const std::vector<Step> steps = plan_.steps;
+    const std::int64_t arena = plan_.arena_bytes;
+    place_blocks(effort, 0);
+    if (plan_.arena_bytes < arena) return;
+    blocks_ = blocks;
+    plan_.steps = steps;
+    plan_.arena_bytes = arena;
+  }
+
+  // With the rest goes scratch of steps that need more than `least` bytes; whether there is room for other.
+  bool place_blocks(const Effort& effort, std::int64_t least) {
+    const std::vector<std::int64_t> live = live_at_steps();
+    std::vector<std::size_t> block_of(plan_.steps.size(), kNone);
+    for (std::size_t i = 0; i < block_of.size(); ++i) {
+      const std::int64_t bytes = plan_.steps[i].scratch_bytes;
+      const auto number = static_cast<std::int32_t>(i);
+      if (bytes > 0 && live[i] + bytes > least) block_of[i] = add_block(bytes, number, number);
+    }
+    const std::int64_t arena = plan_.arena_bytes = arrange(blocks_, follows_, effort);
+    for (std::size_t i = 0; i < block_of.size(); ++i) {
+      if (block_of[i] != kNone)
+        plan_.steps[i].scratch_offset = blocks_[block_of[i]].offset;
+      else if (plan_.steps[i].scratch_bytes > 0)
+        place_scratch(plan_.steps[i], static_cast<std::int32_t>(i));
+    }
+    return plan_.arena_bytes == arena;
+  }
+
+  std::vector<std::int64_t> live_at_steps() const {
+    std::vector<std::int64_t> live(plan_.steps.size());
+    for (const Block& block : blocks_) {
+      for (std::int32_t step = block.first_step; step <= block.last_step; ++step)
+        live[static_cast<std::size_t>(step)] += block.bytes;
+    }
+    return live;
+  }
+
+  // In the lowest gap of what lies there.
+  void place_scratch(Step& step, std::int32_t number) {
+    step.scratch_offset = 0;
+    std::vector<const Block*> there;
+    for (const Block& block : blocks_) {
+      if (block.first_step <= number && number <= block.last_step) there.push_back(&block);
+    }
+    std::ranges::sort(there, {}, &Block::offset);
+    for (const Block* block : there) {
+      if (step.scratch_offset + step.scratch_bytes <= block->offset) break;
+      step.scratch_offset = std::max(step.scratch_offset, block->offset + block->bytes);
+    }
+    plan_.arena_bytes = std::max(plan_.arena_bytes, step.scratch_offset + step.scratch_bytes);
   }
 
   Placement& describe(NodeId id, std::int64_t bytes) {

@@ -113,7 +113,7 @@ CodeCost price_code(const std::set<std::string, std::less<>>& kernels, std::int6
 }
 
 Cost price(const Graph& lowered, const CodeSizesForTarget& code, const TargetLaw* law) {
-  return price(lowered, code, plan(lowered), law);
+  return price(lowered, code, plan(lowered, isa_of(code)), law);
 }
 
 Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan, const TargetLaw* law) {
@@ -140,10 +140,12 @@ Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan
   return cost;
 }
 
-bool reads_wide_filters(const CodeSizesForTarget& code) {
+Isa isa_of(const CodeSizesForTarget& code) {
   const Core* core = find_core(code.sizes.core);
-  return core != nullptr && core->isa == Isa::dsp;
+  return core != nullptr ? core->isa : Isa::portable;
 }
+
+bool reads_wide_filters(const CodeSizesForTarget& code) { return isa_of(code) == Isa::dsp; }
 
 void store_wide_filters(Cost& cost, const Graph& lowered, const CodeSizesForTarget& code) {
   cost.flash.wider_filter_bytes = 0;

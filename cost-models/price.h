@@ -97,7 +97,10 @@ struct Cost {
   }
 };
 
-// With plan(lowered), or that plan. `law`, which may be null, adds the speed.
+// Of the kernels that were measured.
+Isa isa_of(const CodeSizesForTarget& code);
+
+// With plan(lowered, isa_of(code)), or that plan. `law`, which may be null, adds the speed.
 Cost price(const Graph& lowered, const CodeSizesForTarget& code, const TargetLaw* law = nullptr);
 Cost price(const Graph& lowered, const CodeSizesForTarget& code, MemoryPlan plan,
            const TargetLaw* law = nullptr);

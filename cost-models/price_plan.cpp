@@ -59,7 +59,7 @@ Cost quick_by_rows(const Network& network, const Cost& whole, std::int64_t ram_b
 
 // A candidate without extra MACs.
 Cost quick_candidate(const Network& network, const Budget& budget) {
-  Cost whole = network.priced(plan(network.lowered));
+  Cost whole = network.priced(plan(network.lowered, isa_of(network.code)));
   const bool least = budget.plan == PlanChoice::least_ram;
   const bool stays = budget.plan == PlanChoice::layer_by_layer ||
                      (budget.plan == PlanChoice::fits && whole.ram.total() <= budget.ram_bytes);
@@ -83,7 +83,8 @@ std::optional<Cost> best(const Network& network, const Wanted& wanted) {
   using Rank = std::tuple<int, std::int64_t, std::int64_t>;
   std::optional<std::pair<Rank, Cost>> chosen;
   for (FrontPoint& point : plan_front(network.lowered, {.input_streamed = wanted.input_streamed,
-                                                       .most_mac_factor = wanted.mac_factor})) {
+                                                       .most_mac_factor = wanted.mac_factor,
+                                                       .isa = isa_of(network.code)})) {
     if (wanted.input_streamed && !streams_input(point.plan)) continue;
     Cost cost = network.priced(std::move(point.plan));
     const std::int64_t ram = cost.ram.total();
@@ -121,9 +122,10 @@ std::optional<Cost> tiled_candidate(const Network& network, const Budget& budget
   const double factor = mac_factor(network.lowered, budget);
   if (factor <= 1) return std::nullopt;
   const std::int64_t others = quick.ram.total() - quick.ram.arena_bytes;
-  Cost tiled = network.priced(
-      plan(network.lowered,
-           {.mode = PlanMode::quick, .ram_limit = budget.ram_bytes - others, .most_mac_factor = factor}));
+  Cost tiled = network.priced(plan(network.lowered, {.mode = PlanMode::quick,
+                                                     .ram_limit = budget.ram_bytes - others,
+                                                     .most_mac_factor = factor,
+                                                     .isa = isa_of(network.code)}));
   const bool fits = tiled.ram.total() <= budget.ram_bytes &&
                     tiled.flash.total() <= std::max(quick.flash.total(), budget.flash_bytes);
   return fits ? std::optional(std::move(tiled)) : std::nullopt;

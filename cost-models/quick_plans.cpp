@@ -21,7 +21,7 @@ MemoryPlan place(const RowGraph& graph, const Grouping& grouping) {
 
 QuickPlans::QuickPlans(const Graph& lowered, MemoryPlan layers, bool input_streamed)
     : lowered_(lowered),
-      graph_(lowered),
+      graph_(lowered, layers.isa),
       input_streamed_(input_streamed),
       layers_(std::move(layers)),
       groupings_(pareto_groupings(graph_, {.input_streamed = input_streamed,

@@ -9,6 +9,7 @@
 
 #include "blocks/foundation/error.h"
 #include "cost-models/count.h"
+#include "cost-models/kernel_scratch.h"
 
 namespace mcufit {
 namespace {
@@ -147,7 +148,7 @@ ColumnRange ColumnWindow::columns(const ColumnRange& made) const {
   return {std::clamp(begin, 0, width), std::clamp(end, 0, width)};
 }
 
-RowGraph::RowGraph(const Graph& lowered) : tensors_(lowered.nodes.size()) {
+RowGraph::RowGraph(const Graph& lowered, Isa isa) : tensors_(lowered.nodes.size()), isa_(isa) {
   for (NodeId id = 0; id < lowered.size(); ++id) {
     const Node& node = lowered.node(id);
     Tensor& t = tensors_[static_cast<std::size_t>(id)];
@@ -155,6 +156,7 @@ RowGraph::RowGraph(const Graph& lowered) : tensors_(lowered.nodes.size()) {
     t.row_bytes = std::int64_t{node.shape.width} * node.shape.channels;
     t.width = node.shape.width;
     t.column_macs = count_macs(lowered, id) / node.shape.width;
+    t.scratch_bytes = kernel_scratch_bytes(lowered, id, isa);
     t.makes_columns = !averages_all_rows(lowered, node);
     t.last_reader = id;
     t.reshapes = std::holds_alternative<Reshape>(node.op);
@@ -170,6 +172,12 @@ RowGraph::RowGraph(const Graph& lowered) : tensors_(lowered.nodes.size()) {
       producer.last_reader = id;
     }
   }
+}
+
+std::int64_t RowGraph::scratch_bytes(NodeId first, NodeId last) const {
+  std::int64_t most = 0;
+  for (NodeId id = first; id <= last; ++id) most = std::max(most, scratch_bytes(id));
+  return most;
 }
 
 bool may_group(const RowGraph& graph, NodeId first, NodeId last) {

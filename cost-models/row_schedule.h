@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "blocks/graph.h"
+#include "cost-models/cores.h"
 
 namespace mcufit {
 
@@ -67,7 +68,9 @@ class RowGraph {
     ColumnWindow columns = {};  // where the reader makes_columns()
   };
 
-  explicit RowGraph(const Graph& lowered);
+  explicit RowGraph(const Graph& lowered, Isa isa = Isa::portable);
+
+  Isa isa() const { return isa_; }  // of the kernels
 
   NodeId size() const { return static_cast<NodeId>(tensors_.size()); }
   std::int32_t height(NodeId id) const { return at(id).height; }
@@ -82,6 +85,10 @@ class RowGraph {
   NodeId last_reader(NodeId id) const { return at(id).last_reader; }  // the output's own id for the output
   bool reshapes(NodeId id) const { return at(id).reshapes; }          // its output is its input's bytes
   bool in_place(NodeId id) const { return at(id).in_place; }          // element by element
+
+  // Bytes that a call of node `id` works with beside tensors; of a group the most of its nodes.
+  std::int64_t scratch_bytes(NodeId id) const { return at(id).scratch_bytes; }
+  std::int64_t scratch_bytes(NodeId first, NodeId last) const;
 
   // True when node `id` is a mean or an average over all rows of its input that runs as a running sum in a
   // group whose first node is `first`: that is when the input is made in the group.
@@ -115,6 +122,7 @@ class RowGraph {
     std::int64_t row_bytes = 0;
     std::int32_t width = 1;
     std::int64_t column_macs = 0;
+    std::int64_t scratch_bytes = 0;
     bool makes_columns = false;
     std::int32_t sums_height = 0;  // of the input where the op may be a running sum, else 0
     NodeId last_reader = 0;
@@ -126,6 +134,7 @@ class RowGraph {
   const Tensor& at(NodeId id) const { return tensors_[static_cast<std::size_t>(id)]; }
 
   std::vector<Tensor> tensors_;
+  Isa isa_;
 };
 
 // True when nodes [first, last] may run as one group: none of them is a reshape, and each but the last is

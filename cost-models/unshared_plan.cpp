@@ -36,10 +36,10 @@ Placement placement_of(const RowGraph& rows, const Step& step, NodeId id, std::i
 }  // namespace
 
 MemoryPlan unshared_plan(const Graph& lowered, std::vector<Step> steps, Isa isa) {
-  const RowGraph rows(lowered);
+  const RowGraph rows(lowered, isa);
   MemoryPlan plan;
   plan.isa = isa;
-  for (const Step& step : steps) {
+  for (Step& step : steps) {
     const std::vector<std::int32_t> rings = rings_of(rows, step);
     for (std::size_t i = 0; i < step.nodes.size(); ++i) {
       Placement place = placement_of(rows, step, step.nodes[i], rings[i]);
@@ -52,6 +52,9 @@ MemoryPlan unshared_plan(const Graph& lowered, std::vector<Step> steps, Isa isa)
       place.last_step = static_cast<std::int32_t>(steps.size()) - 1;
       plan.placements.push_back(place);
     }
+    step.scratch_bytes = rows.scratch_bytes(step.nodes.front(), step.nodes.back());
+    step.scratch_offset = step.scratch_bytes > 0 ? plan.arena_bytes : 0;
+    plan.arena_bytes += step.scratch_bytes;
   }
   for (Placement& place : plan.placements)
     if (place.ring_rows > 0) place.last_step = place.first_step;

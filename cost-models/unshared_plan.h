@@ -8,8 +8,9 @@
 
 namespace mcufit {
 
-// The plan that runs these steps with each tensor, line buffer and sum at a place of its own, for what
-// measures or tests the execution of steps and not their placement. Verified; throws what verify() throws.
+// The plan that runs these steps with each tensor, line buffer, sum and scratch at a place of its own, for
+// what measures or tests the execution of steps and not their placement. Verified; throws what verify()
+// throws.
 MemoryPlan unshared_plan(const Graph& lowered, std::vector<Step> steps, Isa isa = Isa::portable);
 
 }  // namespace mcufit

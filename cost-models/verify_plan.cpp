@@ -16,7 +16,7 @@ namespace {
 // Bytes of the arena that one owner needs during steps [first_step, last_step].
 struct Extent {
   NodeId node;
-  bool sums;  // the running sums of the node, not its output
+  enum { output, sums, scratch } what;  // scratch of all nodes of the step that begins with `node`
   std::int64_t offset, bytes;
   std::int32_t first_step, last_step;
 };
@@ -24,7 +24,7 @@ struct Extent {
 class PlanVerification {
  public:
   PlanVerification(const MemoryPlan& plan, const Graph& lowered)
-      : plan_(plan), lowered_(lowered), rows_(lowered), step_of_(lowered.nodes.size()) {}
+      : plan_(plan), lowered_(lowered), rows_(lowered, plan.isa), step_of_(lowered.nodes.size()) {}
 
   void run() {
     steps();
@@ -60,6 +60,9 @@ class PlanVerification {
       require(!in_tiles(step) ||
                   (step.by_rows && may_tile(rows_, step.nodes.front(), step.nodes.back(), step.tile_cuts)),
               step.nodes[0], "starts a group that cannot run in its tiles");
+      require(step.scratch_bytes == rows_.scratch_bytes(step.nodes.front(), step.nodes.back()), step.nodes[0],
+              "starts a step with another number of bytes for its kernels");
+      inside(step.nodes[0], step.scratch_offset, step.scratch_bytes);
     }
     if (next != rows_.size() || plan_.placements.size() != lowered_.nodes.size()) wrong_order();
   }
@@ -164,11 +167,16 @@ class PlanVerification {
   void overlaps() const {
     std::vector<Extent> extents;
     for (const Placement& p : plan_.placements) {
-      extents.push_back({p.node, false, p.offset, p.bytes, p.first_step, p.last_step});
+      extents.push_back({p.node, Extent::output, p.offset, p.bytes, p.first_step, p.last_step});
       if (p.sums_bytes > 0) {
         const std::int32_t step = step_of(p.node);
-        extents.push_back({p.node, true, p.sums_offset, p.sums_bytes, step, step});
+        extents.push_back({p.node, Extent::sums, p.sums_offset, p.sums_bytes, step, step});
       }
+    }
+    for (const Step& s : plan_.steps) {
+      const std::int32_t step = step_of(s.nodes[0]);
+      if (s.scratch_bytes > 0)
+        extents.push_back({s.nodes[0], Extent::scratch, s.scratch_offset, s.scratch_bytes, step, step});
     }
     for (std::size_t i = 0; i < extents.size(); ++i) {
       for (std::size_t j = 0; j < i; ++j) {
@@ -212,8 +220,8 @@ class PlanVerification {
   // `later` may lie over `earlier` when it is the same value, takes turns with it, replaces it element by
   // element, or follows it row by row at a safe distance.
   bool may_share(const Extent& earlier, const Extent& later) const {
-    if (earlier.sums) return false;
-    if (!later.sums) {
+    if (earlier.what != Extent::output || later.what == Extent::scratch) return false;
+    if (later.what == Extent::output) {
       if (bytes_of(earlier.node) == bytes_of(later.node)) return earlier.offset == later.offset;
       if (take_turns(earlier, later)) return true;
     }
@@ -223,7 +231,8 @@ class PlanVerification {
     if (!step.by_rows || in_tiles(step)) return false;  // the last tile still reads each row of the inputs
     const NodeId first = step.nodes.front(), last = step.nodes.back();
     const std::int32_t ring = plan_.placement(later.node).ring_rows;
-    const Follower follower{earlier.node, later.node, later.sums ? Written::sums : Written::output,
+    const Follower follower{earlier.node, later.node,
+                            later.what == Extent::sums ? Written::sums : Written::output,
                             ring > 0 ? ring : rows_.height(later.node)};
     const std::int64_t distance =
         diagonal_distance(rows_, first, last, row_schedule(rows_, first, last), follower);

@@ -40,6 +40,8 @@ std::int64_t occupied(const MemoryPlan& plan, std::int32_t step) {
     stretches.emplace_back(p.offset, p.offset + p.bytes);
     if (step == p.first_step) stretches.emplace_back(p.sums_offset, p.sums_offset + p.sums_bytes);
   }
+  const Step& s = plan.steps[static_cast<std::size_t>(step)];
+  stretches.emplace_back(s.scratch_offset, s.scratch_offset + s.scratch_bytes);
   std::sort(stretches.begin(), stretches.end());
   std::int64_t bytes = 0, covered = 0;
   for (const auto& [begin, end] : stretches) {

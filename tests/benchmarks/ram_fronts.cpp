@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Pareto sets of arena bytes and calls of published nets and of the shared models, beside what others
-// need. Run by `./dev ram-fronts`; the shared models are looked for in MCUFIT_DATA.
+// need, with the scratch of the kernels for an instruction set. Run by `./dev ram-fronts [ISA]`; the shared
+// models are looked for in MCUFIT_DATA.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <span>
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
@@ -29,12 +31,13 @@ double milliseconds(std::chrono::steady_clock::time_point since) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - since).count();
 }
 
-void print_front(const Graph& graph, bool input_streamed) {
+void print_front(const Graph& graph, bool input_streamed, Isa isa) {
   const auto begin = std::chrono::steady_clock::now();
-  const std::vector<FrontPoint> front = plan_front(graph, {.input_streamed = input_streamed});
+  const std::vector<FrontPoint> front = plan_front(graph, {.input_streamed = input_streamed, .isa = isa});
   const double front_ms = milliseconds(begin);
   const auto quick_begin = std::chrono::steady_clock::now();
-  const MemoryPlan quick = plan(graph, {.mode = PlanMode::quick, .input_streamed = input_streamed});
+  const MemoryPlan quick =
+      plan(graph, {.mode = PlanMode::quick, .input_streamed = input_streamed, .isa = isa});
   const double quick_ms = milliseconds(quick_begin);
   std::cout << fmt::format(
       "  input {}: {} plans of {} nodes in {:.1f} ms; bound {} bytes; quick {} bytes in {:.3f} ms\n",
@@ -70,10 +73,11 @@ std::int64_t delivered_bytes(const Graph& graph, const MemoryPlan& plan) {
 
 // Of a front, the smallest plan at each MAC factor at which something was published. Tiles make columns
 // again; the input, if it is streamed, is delivered tile by tile.
-void print_tiled(const PublishedNet& net, const Graph& graph, bool input_streamed) {
+void print_tiled(const PublishedNet& net, const Graph& graph, bool input_streamed, Isa isa) {
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<FrontPoint> front = plan_front(
-      graph, {.input_streamed = input_streamed, .most_mac_factor = net.published.back().mac_factor});
+      graph,
+      {.input_streamed = input_streamed, .most_mac_factor = net.published.back().mac_factor, .isa = isa});
   std::cout << fmt::format("  input {}, groups in tiles: {} plans in {:.1f} ms; bound {} bytes\n",
                            input_streamed ? "streamed tile by tile" : "in the arena", front.size(),
                            milliseconds(begin), with_separators(front[0].plan.lower_bound_bytes));
@@ -98,15 +102,15 @@ void print_tiled(const PublishedNet& net, const Graph& graph, bool input_streame
   std::cout << aligned_table(rows);
 }
 
-void print_published() {
+void print_published(Isa isa) {
   for (const PublishedNet& net : published_nets()) {
     for (const bool adds : {false, true}) {
       const Graph graph = published_graph(net, adds);
       std::cout << fmt::format("{}, {} residual adds; msf-CNN, without adds and input: {}\n", net.name,
                                adds ? "with" : "without", published(net));
       for (const bool streamed : {true, false}) {
-        print_front(graph, streamed);
-        print_tiled(net, graph, streamed);
+        print_front(graph, streamed, isa);
+        print_tiled(net, graph, streamed, isa);
       }
     }
   }
@@ -116,7 +120,7 @@ struct SharedModel {
   std::string name, file, others;
 };
 
-void print_shared(const SharedModel& model) {
+void print_shared(const SharedModel& model, Isa isa) {
   const auto path = data_folder() / "mlperf-tiny" / model.file;
   if (!std::filesystem::exists(path)) {
     std::cout << fmt::format("{}: {} is not there; MCUFIT_DATA names its folder\n", model.name,
@@ -125,19 +129,33 @@ void print_shared(const SharedModel& model) {
   }
   std::cout << fmt::format("{}; others, arena bytes: {}\n", model.name, model.others);
   const Graph graph = import_tflite(read_file(path), model.name).graph;
-  for (const bool streamed : {false, true}) print_front(graph, streamed);
+  for (const bool streamed : {false, true}) print_front(graph, streamed, isa);
+}
+
+// None named: the portable kernels, which work with nothing beside tensors.
+Isa isa_named(std::span<char* const> arguments) {
+  if (arguments.empty()) return Isa::portable;
+  const std::optional<Isa> isa = find_isa(arguments[0]);
+  if (isa && arguments.size() == 1) return *isa;
+  throw Error(ExitCode::usage, fmt::format("ram-fronts: found '{}'; accepted: one of portable, mve, dsp, v6m "
+                                           "and rv32, whose kernels' scratch is counted",
+                                           fmt::join(arguments, " ")));
+}
+
+void print_all(Isa isa) {
+  std::cout << fmt::format("Kernels: {}\n", to_string(isa));
+  print_published(isa);
+  print_shared({"ic", "ic_resnet8_int8.tflite", "54,996 (TFLite Micro), 56,672 (best vendor)"}, isa);
+  print_shared({"kws", "kws_dscnn_int8.tflite", "22,820 (TFLite Micro), 22,272 (best vendor)"}, isa);
+  print_shared({"ad", "ad_fc_autoencoder_int8.tflite", "2,580 (TFLite Micro), 2,048 (best vendor)"}, isa);
 }
 
 }  // namespace
 }  // namespace mcufit
 
-int main() {
+int main(int argc, char** argv) {
   try {
-    mcufit::print_published();
-    mcufit::print_shared({"ic", "ic_resnet8_int8.tflite", "54,996 (TFLite Micro), 56,672 (best vendor)"});
-    mcufit::print_shared({"kws", "kws_dscnn_int8.tflite", "22,820 (TFLite Micro), 22,272 (best vendor)"});
-    mcufit::print_shared(
-        {"ad", "ad_fc_autoencoder_int8.tflite", "2,580 (TFLite Micro), 2,048 (best vendor)"});
+    mcufit::print_all(mcufit::isa_named(std::span(argv, static_cast<std::size_t>(argc)).subspan(1)));
     return 0;
   } catch (const mcufit::Error& error) {
     std::cerr << error.what() << "\n";
