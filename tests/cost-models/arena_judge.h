@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The slow judge of plans: an arena in which every byte knows who wrote it.
+// The slow judge of plans: an arena in which every byte knows who wrote it. Before each call and behind it,
+// its step's scratch is scribbled over.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,13 +21,14 @@ namespace mcufit::testing {
 class ArenaJudge {
  public:
   ArenaJudge(const MemoryPlan& plan, const Graph& lowered)
-      : plan_(plan), graph_(lowered), arena_(static_cast<std::size_t>(plan.arena_bytes)) {}
+      : plan_(plan), graph_(lowered, plan.isa), arena_(static_cast<std::size_t>(plan.arena_bytes)) {}
 
   // Runs the plan; the first node that reads a byte which is not what it should be, if any.
   std::optional<NodeId> first_wrong_reader() {
     for (const Step& step : plan_.steps) {
       first_ = step.nodes.front();
       last_ = step.nodes.back();
+      step_ = &step;
       if (step.by_rows) {
         run_tiles(step);
       } else {
@@ -97,7 +99,18 @@ class ArenaJudge {
     tiles_.reset();
   }
 
+  void scribble() {
+    for (std::int64_t i = 0; i < step_->scratch_bytes; ++i)
+      arena_[static_cast<std::size_t>(step_->scratch_offset + i)] = {};
+  }
+
   void run(const RowCall& call) {
+    scribble();
+    compute(call);
+    scribble();
+  }
+
+  void compute(const RowCall& call) {
     const NodeId id = call.node;
     const bool element_wise = graph_.in_place(id) && !graph_.sums(id, first_);
     const auto read_all = [&] {
@@ -125,6 +138,12 @@ class ArenaJudge {
 
   void run_whole(NodeId id) {
     if (graph_.reshapes(id)) return;
+    scribble();
+    compute_whole(id);
+    scribble();
+  }
+
+  void compute_whole(NodeId id) {
     for (std::int32_t row = 0; row < graph_.height(id); ++row) {
       if (graph_.in_place(id)) {
         for (const RowGraph::Edge& input : graph_.inputs(id))
@@ -142,6 +161,7 @@ class ArenaJudge {
   std::vector<Byte> arena_;
   std::optional<NodeId> wrong_;
   NodeId first_ = 0, last_ = 0;  // of the step that runs
+  const Step* step_ = nullptr;
   std::optional<GroupTiles> tiles_;
   std::int32_t tile_ = 0;
 };
@@ -155,12 +175,16 @@ inline bool refused(const MemoryPlan& plan, const Graph& graph) {
   }
 }
 
-// Moves a tensor of the plan by up to three words: verify() refuses what the judge refuses. True where the
-// judge did.
+// Moves a tensor of the plan, or the scratch of a step, by up to three words: verify() refuses what the judge
+// refuses. True where the judge did.
 inline bool moved_placement_is_wrong(Random& random, MemoryPlan plan, const Graph& graph) {
-  Placement& p = plan.placements[random.below(plan.placements.size())];
-  p.offset += kTensorAlignment * random.between(-3, 3);
-  if (p.offset < 0 || p.offset + p.bytes > plan.arena_bytes) {
+  const std::size_t which = random.below(plan.placements.size() + plan.steps.size());
+  const bool scratch = which >= plan.placements.size();
+  Step* step = scratch ? &plan.steps[which - plan.placements.size()] : nullptr;
+  Placement* tensor = scratch ? nullptr : &plan.placements[which];
+  std::int64_t& offset = scratch ? step->scratch_offset : tensor->offset;
+  offset += kTensorAlignment * random.between(-3, 3);
+  if (offset < 0 || offset + (scratch ? step->scratch_bytes : tensor->bytes) > plan.arena_bytes) {
     EXPECT_TRUE(refused(plan, graph));
     return false;
   }

@@ -15,6 +15,7 @@ namespace mcufit {
 namespace {
 
 using testing::ArenaJudge;
+using testing::random_isa;
 using testing::RandomNet;
 using testing::refused;
 
@@ -39,7 +40,7 @@ TEST(GroupedPlan, AnyGroupingHoldsAndNeedsItsBound) {
   Random random(testing::seed(), {1});
   for (int i = 0; i < 300; ++i) {
     const Graph graph = RandomNet(random).build();
-    const RowGraph rows(graph);
+    const RowGraph rows(graph, random_isa(random));
     const MemoryPlan plan = place_groups(rows, random_grouping(random, rows), 5, 0);
     ASSERT_NO_THROW(verify(plan, graph)) << to_json(graph).dump() << to_json(plan).dump();
     ASSERT_EQ(ArenaJudge(plan, graph).first_wrong_reader(), std::nullopt) << to_json(graph).dump();
@@ -53,9 +54,11 @@ TEST(GroupedPlan, BestIsNotAboveQuickNorQuickAboveLayerByLayer) {
   for (int i = 0; i < 150; ++i) {
     const Graph graph = RandomNet(random).build();
     const bool streamed = random.below(2) == 0;
-    const MemoryPlan best = plan(graph, {.mode = PlanMode::best, .input_streamed = streamed});
-    const MemoryPlan quick = plan(graph, {.mode = PlanMode::quick, .input_streamed = streamed});
-    const MemoryPlan layers = plan(graph, {.mode = PlanMode::layer_by_layer});
+    const Isa isa = random_isa(random);
+    const MemoryPlan best = plan(graph, {.mode = PlanMode::best, .input_streamed = streamed, .isa = isa});
+    const MemoryPlan quick = plan(graph, {.mode = PlanMode::quick, .input_streamed = streamed, .isa = isa});
+    const MemoryPlan layers = plan(graph, {.mode = PlanMode::layer_by_layer, .isa = isa});
+    ASSERT_EQ(best.isa, isa);
     ASSERT_LE(best.lower_bound_bytes, best.arena_bytes) << to_json(graph).dump() << to_json(best).dump();
     ASSERT_LE(best.arena_bytes, quick.arena_bytes);
     ASSERT_LE(quick.arena_bytes, layers.arena_bytes);
@@ -90,7 +93,7 @@ TEST(GroupedPlan, VerifyRefusesWhatTheJudgeRefuses) {
   int damaged = 0;
   for (int i = 0; i < 300; ++i) {
     const Graph graph = RandomNet(random).build();
-    const RowGraph rows(graph);
+    const RowGraph rows(graph, random_isa(random));
     const MemoryPlan plan = place_groups(rows, random_grouping(random, rows), 5, 0);
     damaged += testing::moved_placement_is_wrong(random, plan, graph) ? 1 : 0;
   }
@@ -103,7 +106,7 @@ TEST(GroupedPlan, VerifyRefusesALineBufferThatIsOneRowShort) {
   int damaged = 0;
   for (int i = 0; i < 100; ++i) {
     const Graph graph = RandomNet(random).build();
-    const RowGraph rows(graph);
+    const RowGraph rows(graph, random_isa(random));
     const MemoryPlan plan = place_groups(rows, random_grouping(random, rows), 5, 0);
     for (std::size_t id = 0; id < plan.placements.size(); ++id) {
       if (plan.placements[id].ring_rows < 2) continue;

@@ -47,7 +47,7 @@ TEST(Plan, HoldsOnRandomNets) {
   Random random(testing::seed(), {1});
   for (int i = 0; i < 2000; ++i) {
     const Graph graph = testing::RandomNet(random).build();
-    ASSERT_NO_THROW(plan(graph)) << to_json(graph).dump();
+    ASSERT_NO_THROW(plan(graph, testing::random_isa(random))) << to_json(graph).dump();
   }
   Random known(148, {3});  // its 26th net has neighbours of which a lower one reaches higher
   for (int i = 0; i < 26; ++i) ASSERT_NO_THROW(plan(testing::RandomNet(known).build()));
@@ -68,9 +68,11 @@ TEST(Plan, FamiliesReachTheirBound) {
   for (const Family* f : families()) {
     const Architecture a{f, default_hyperparameters(*f), {{28, 28, 1}, 10}};
     const Graph graph = lower(a.build());
-    const MemoryPlan p = plan(graph);
-    EXPECT_GE(p.arena_bytes, a.footprint().peak_activation_bytes);
-    EXPECT_EQ(p.arena_bytes, p.lower_bound_bytes) << f->name();
+    for (const Isa isa : isas()) {
+      const MemoryPlan p = plan(graph, isa);
+      EXPECT_GE(p.arena_bytes, a.footprint().peak_activation_bytes);
+      EXPECT_EQ(p.arena_bytes, p.lower_bound_bytes) << f->name() << " " << to_string(isa);
+    }
   }
 }
 

@@ -8,8 +8,11 @@
 #include "blocks/builder.h"
 #include "blocks/foundation/random.h"
 #include "blocks/lower.h"
+#include "cost-models/cores.h"
 
 namespace mcufit::testing {
+
+inline Isa random_isa(Random& random) { return isas()[random.below(isas().size())]; }
 
 class RandomNet {
  public:

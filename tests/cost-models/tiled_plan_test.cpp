@@ -10,6 +10,7 @@
 #include "cost-models/plan_groups.h"
 #include "tests/cost-models/arena_judge.h"
 #include "tests/cost-models/published_nets.h"
+#include "tests/cost-models/random_nets.h"
 #include "tests/cost-models/random_tiles.h"
 #include "tests/random_seed.h"
 
@@ -46,7 +47,7 @@ TEST(TiledPlan, AnyTilingHoldsAndNeedsItsBound) {
   int tiled = 0;
   for (int i = 0; i < 300; ++i) {
     const Graph graph = ColumnNet(random).build();
-    const RowGraph rows(graph);
+    const RowGraph rows(graph, testing::random_isa(random));
     const MemoryPlan plan = place_groups(rows, random_tiled_grouping(random, rows), 5, 0);
     tiled += has_tiles(plan) ? 1 : 0;
     ASSERT_NO_THROW(verify(plan, graph)) << to_json(graph).dump() << to_json(plan).dump();
@@ -64,7 +65,7 @@ TEST(TiledPlan, VerifyRefusesWhatTheJudgeRefuses) {
   int damaged = 0;
   for (int i = 0; i < 600; ++i) {
     const Graph graph = ColumnNet(random).build();
-    const RowGraph rows(graph);
+    const RowGraph rows(graph, testing::random_isa(random));
     const MemoryPlan plan = place_groups(rows, random_tiled_grouping(random, rows), 5, 0);
     if (!has_tiles(plan)) continue;
     damaged += testing::moved_placement_is_wrong(random, plan, graph) ? 1 : 0;
@@ -78,7 +79,7 @@ TEST(TiledPlan, VerifyRefusesALineBufferThatIsARowOrAColumnShort) {
   int damaged = 0;
   for (int i = 0; i < 200; ++i) {
     const Graph graph = ColumnNet(random).build();
-    const RowGraph rows(graph);
+    const RowGraph rows(graph, testing::random_isa(random));
     const MemoryPlan plan = place_groups(rows, random_tiled_grouping(random, rows), 5, 0);
     for (const Step& step : plan.steps) {
       if (!in_tiles(step)) continue;
