@@ -31,7 +31,11 @@ std::int32_t part_start(const Graph& graph, const Node& node, std::size_t input)
 template <typename T>
 concept RowByRow = AnyOf<T, Input, BatchNorm, Activate, Softmax>;
 template <typename T>
+concept OfTwo = AnyOf<T, Add, Mul>;
+template <typename T>
 concept Sliding = AnyOf<T, Conv2d, DepthwiseConv2d, AveragePool2d, MaxPool2d>;
+template <typename T>
+concept OfAllRows = AnyOf<T, FullyConnected, Reshape>;
 
 RowWindow row_window(const Graph& graph, NodeId id, std::size_t input) {
   const Node& node = graph.node(id);
@@ -39,28 +43,22 @@ RowWindow row_window(const Graph& graph, NodeId id, std::size_t input) {
   RowWindow same{.height = height};
   return std::visit(
       overloaded{
-          [&]<RowByRow T>(const T&) {
-    return same; },
-          [&]<Sliding T>(const T& op) {
-    return slide(op.window, height); },
-          [&]<typename T>(const T&)
-            requires AnyOf<T, Add, Mul>
-          { return height == node.shape.height ? same : every_row(height);
-}
-, [&]<typename T>(const T&) requires AnyOf<T, FullyConnected, Reshape> { return every_row(height); }
-, [&](const Mean& op) { return op.over_height ? every_row(height) : same; },
-    [&](const Concatenation& op) {
-      if (op.axis != Axis::height) return same;
-      return RowWindow{.first = -part_start(graph, node, input), .height = height};
-    },
-    [&](const Pad& op) { return RowWindow{.first = -op.padding.top, .height = height}; },
-    [&](const ResizeNearestNeighbor& op) {
-      return RowWindow{.height = height, .sources = nearest_sources(op, height, op.height)};
-    },
-}  // namespace
-,
+          [&](const RowByRow auto&) { return same; },
+          [&](const Sliding auto& op) { return slide(op.window, height); },
+          [&](const OfTwo auto&) { return height == node.shape.height ? same : every_row(height); },
+          [&](const OfAllRows auto&) { return every_row(height); },
+          [&](const Mean& op) { return op.over_height ? every_row(height) : same; },
+          [&](const Concatenation& op) {
+            if (op.axis != Axis::height) return same;
+            return RowWindow{.first = -part_start(graph, node, input), .height = height};
+          },
+          [&](const Pad& op) { return RowWindow{.first = -op.padding.top, .height = height}; },
+          [&](const ResizeNearestNeighbor& op) {
+            return RowWindow{.height = height, .sources = nearest_sources(op, height, op.height)};
+          },
+      },
       node.op);
-}  // namespace mcufit
+}
 
 // True for a mean or an average over all rows, whose sums can be kept as rows arrive.
 bool averages_all_rows(const Graph& graph, const Node& node) {
@@ -73,29 +71,29 @@ bool averages_all_rows(const Graph& graph, const Node& node) {
          pool->window.dilation_width == 1;
 }
 
+template <typename T>
+concept ColumnByColumn = AnyOf<T, Add, Activate>;
+template <typename T>
+concept AllColumns = AnyOf<T, Input, BatchNorm, FullyConnected, Softmax, Mean, Concatenation, Pad, Reshape,
+                           ResizeNearestNeighbor>;
+
 // Which columns the op reads; none where all columns are made at once, and for ops whose kernels have no
 // fields for a part of a row.
 std::optional<ColumnWindow> column_window(const Graph& graph, const Node& node, std::size_t input) {
-  const std::int32_t width = graph.node(node.inputs[input]).shape.width;
   using Columns = std::optional<ColumnWindow>;
-  return std::visit(overloaded{[&]<Sliding T>(const T& op) -> Columns {
-    const Window& w = op.window;
+  const std::int32_t width = graph.node(node.inputs[input]).shape.width;
+  const auto slides = [&](const Window& w) -> Columns {
     return ColumnWindow{w.stride_width, -w.padding.left, static_cast<std::int32_t>(w.span_width()), width};
-                               },
-                               [&]<typename T>(const T&) -> Columns
-                                 requires AnyOf<T, Add, Activate>
-                               { return ColumnWindow{.width = width};
-}
-,
-    [&](const Mul&) -> Columns {
-      const bool same = graph.node(node.inputs[input]).shape == node.shape;
-      return same ? Columns(ColumnWindow{.width = width}) : std::nullopt;
-    },
-    [&]<typename T>(const T&) -> Columns requires AnyOf<T, Input, BatchNorm, FullyConnected, Softmax, Mean,
-                                                        Concatenation, Pad, Reshape, ResizeNearestNeighbor> {
-  return std::nullopt;
-}
-},
+  };
+  const Columns same = ColumnWindow{.width = width};
+  return std::visit(overloaded{
+                        [&](const Sliding auto& op) { return slides(op.window); },
+                        [&](const ColumnByColumn auto&) { return same; },
+                        [&](const Mul&) {
+                          return graph.node(node.inputs[input]).shape == node.shape ? same : std::nullopt;
+                        },
+                        [](const AllColumns auto&) -> Columns { return std::nullopt; },
+                    },
                     node.op);
 }
 

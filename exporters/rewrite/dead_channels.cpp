@@ -22,30 +22,26 @@ enum class Coupling {
   whole         // no channel can go
 };
 
+template <typename T>
+concept Mixing = AnyOf<T, Conv2d, FullyConnected>;
+template <typename T>
+concept Keeping = AnyOf<T, Input, Softmax, BatchNorm>;
+template <typename T>
+concept Channelwise = AnyOf<T, DepthwiseConv2d, Activate, Add, Mul, AveragePool2d, MaxPool2d, Mean,
+                            Concatenation, Pad, ResizeNearestNeighbor>;
+
 Coupling coupling(const Graph& graph, const Node& node) {
-  return std::visit(
-      overloaded{[](const Conv2d&) {
-    return Coupling::mixed; },
-                 [](const FullyConnected&) {
-    return Coupling::mixed; },
-                 [&](const Reshape&) {
-    const bool same = graph.node(node.inputs[0]).shape.channels == node.shape.channels;
-    return same ? Coupling::channelwise : Coupling::whole;
-                 },
-                 [](const Input&) {
-    return Coupling::whole; }, [](const Softmax&) {
-    return Coupling::whole; },
-                 [](const BatchNorm&) {
-    return Coupling::whole; },
-                 []<typename T>(const T&)
-                   requires AnyOf<T, DepthwiseConv2d, Activate, Add, Mul, AveragePool2d, MaxPool2d, Mean,
-                                  Concatenation, Pad, ResizeNearestNeighbor>
-                 { return Coupling::channelwise;
+  return std::visit(overloaded{
+                        [](const Mixing auto&) { return Coupling::mixed; },
+                        [](const Keeping auto&) { return Coupling::whole; },
+                        [](const Channelwise auto&) { return Coupling::channelwise; },
+                        [&](const Reshape&) {
+                          const bool same = graph.node(node.inputs[0]).shape.channels == node.shape.channels;
+                          return same ? Coupling::channelwise : Coupling::whole;
+                        },
+                    },
+                    node.op);
 }
-}  // namespace
-,
-      node.op);
-}  // namespace mcufit
 
 // The first output channel that is made of the first channel of an operand, and how many each channel makes.
 struct Span {
