@@ -8,19 +8,10 @@ typedef char mcufit_add_s8_step_bytes
 #define ADD_LEFT_SHIFT 20
 
 /* An input on its way to the common scale: ((x << 21) + offset) * multiplier / 2^32, which doubles the 20
-   bits for the upper product, then `bits` to the right. */
+   bits for the upper product, then `bits` to the right, to the nearest; by no bits `sign` is 0. */
 typedef struct {
-  int32_t offset, multiplier, half, bits;
+  int32_t offset, multiplier, half, bits, sign;
 } input_scale;
-
-static input_scale scale_of(int16_t zero_point, int32_t multiplier, int8_t shift) {
-  input_scale scale;
-  scale.offset = -(int32_t)zero_point * (1 << (ADD_LEFT_SHIFT + 1));
-  scale.multiplier = multiplier;
-  scale.bits = -shift;
-  scale.half = shift < 0 ? (int32_t)((uint32_t)1 << (-shift - 1)) : 0;
-  return scale;
-}
 
 static inline int32_t widened(int8_t x, const input_scale *scale) {
   return mcufit_upper_product(mcufit_shift_left(x, ADD_LEFT_SHIFT + 1) + scale->offset, scale->multiplier);
@@ -33,35 +24,30 @@ typedef struct {
   mcufit_dsp_scale output;
 } short_add;
 
-static inline int8_t add_short(const short_add *s, int shifted, int8_t x, int8_t y) {
+static inline int8_t add_short(const short_add *s, int8_t x, int8_t y) {
   int32_t sum = widened(x, &s->a);
-  if (shifted) sum = (sum + (sum >> 31) + s->a.half) >> s->a.bits;
+  sum = (sum + ((sum >> 31) & s->a.sign) + s->a.half) >> s->a.bits;
   sum += widened(y, &s->b);
   return (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale(sum, s->output));
 }
 
-static inline void add_all(short_add s, int shifted, const int8_t *a, const int8_t *b, int8_t *output,
-                           int32_t n) {
-  for (; n >= 2; n -= 2) {
-    const int8_t first = add_short(&s, shifted, a[0], b[0]);
-    const int8_t second = add_short(&s, shifted, a[1], b[1]);
-    output[0] = first;
-    output[1] = second;
-    a += 2;
-    b += 2;
-    output += 2;
-  }
-  if (n > 0) *output = add_short(&s, shifted, *a, *b);
+static MCUFIT_NOINLINE void add_all(const short_add *all, const int8_t *a, const int8_t *b, int8_t *output,
+                                    int32_t n) {
+  const short_add s = *all;
+  for (; n > 0; --n) *output++ = add_short(&s, *a++, *b++);
 }
 
-static MCUFIT_NOINLINE void add_shifted(const short_add *s, const int8_t *a, const int8_t *b, int8_t *output,
-                                        int32_t n) {
-  add_all(*s, 1, a, b, output, n);
-}
+/* What is not in a loop over elements, or runs seldom, is compiled for size. */
+#include "mcufit_small.h"
 
-static MCUFIT_NOINLINE void add_equal(const short_add *s, const int8_t *a, const int8_t *b, int8_t *output,
-                                      int32_t n) {
-  add_all(*s, 0, a, b, output, n);
+static input_scale scale_of(int16_t zero_point, int32_t multiplier, int8_t shift) {
+  input_scale scale;
+  scale.offset = -(int32_t)zero_point * (1 << (ADD_LEFT_SHIFT + 1));
+  scale.multiplier = multiplier;
+  scale.bits = -shift;
+  scale.half = shift < 0 ? (int32_t)((uint32_t)1 << (-shift - 1)) : 0;
+  scale.sign = shift < 0 ? -1 : 0;
+  return scale;
 }
 
 static int8_t add(const mcufit_add_s8_step *step, int8_t a, int8_t b) {
@@ -116,12 +102,10 @@ void mcufit_add_s8(const mcufit_add_s8_step *step, int8_t *arena, int16_t first_
     const int8_t *b = arena + view_b->offset + mcufit_row(view_b, y);
     int8_t *output = arena + step->output.offset + mcufit_row(&step->output, y);
     for (i = 0; i < runs; ++i) {
-      if (!use_short)
-        add_slowly(step, swapped ? b : a, swapped ? a : b, output, n);
-      else if (s.a.bits != 0)
-        add_shifted(&s, a, b, output, n);
+      if (use_short)
+        add_all(&s, a, b, output, n);
       else
-        add_equal(&s, a, b, output, n);
+        add_slowly(step, swapped ? b : a, swapped ? a : b, output, n);
       a += view_a->pixel_stride;
       b += view_b->pixel_stride;
       output += step->output.pixel_stride;
