@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "exporters/interpreter.h"
+#include "exporters/runtime/mcufit_rounding.h"
 #include "exporters/steps.h"
 #include "tests/exporters/random_graphs.h"
 #include "tests/exporters/step_arena.h"
@@ -187,6 +188,42 @@ TEST(Kernels, AddEqualsInterpreterAlsoInPlace) {
       Random random(seed, {static_cast<std::uint64_t>(i)});
       check_add(random, where);
       if (HasFatalFailure()) return;
+    }
+  }
+}
+
+// By the rule.
+std::int8_t added(const mcufit_add_s8_step& f, std::int8_t a, std::int8_t b) {
+  const std::int32_t wide_a = (a - f.zero_point1) * (1 << 20), wide_b = (b - f.zero_point2) * (1 << 20);
+  const std::int32_t sum =
+      mcufit_requantize(wide_a, f.multiplier1, f.shift1) + mcufit_requantize(wide_b, f.multiplier2, f.shift2);
+  const std::int32_t scaled = mcufit_requantize(sum, f.output_multiplier, f.output_shift);
+  return mcufit_clamp(scaled + f.output_zero_point, f.output_min, f.output_max);
+}
+
+// A wrong last bit of what is added changes one output in some millions.
+TEST(Kernels, AddOfEveryPairOfBytesFollowsTheRule) {
+  constexpr int kSets = 250, kBytes = 256;
+  constexpr Shape shape{kBytes, 1, kBytes};
+  Random random(test_seed());
+  std::vector<std::int8_t> arena(std::size_t{3} * kBytes * kBytes);
+  for (int set = 0; set < kSets; ++set) {
+    QuantizedGraph graph = add_graph(random, shape, Activation::none);
+    if (set % 2 == 0) graph.nodes[0].output.scale = graph.nodes[1].output.scale;
+    graph.nodes[2].output.scale =
+        graph.nodes[1].output.scale * (0.5F + static_cast<float>(random.below(1000)) / 300);
+    const RuntimeStep step = make_step(graph, stacked_plan(graph.graph), 2);
+    const mcufit_add_s8_step& f = std::get<AddStep>(step).fields;
+    for (int i = 0; i < kBytes * kBytes; ++i) {
+      arena[static_cast<std::size_t>(f.input1.offset + i)] = static_cast<std::int8_t>(i / kBytes - 128);
+      arena[static_cast<std::size_t>(f.input2.offset + i)] = static_cast<std::int8_t>(i % kBytes - 128);
+    }
+    run_step(step, arena.data(), 0, kBytes);
+    for (int i = 0; i < kBytes * kBytes; ++i) {
+      const auto a = static_cast<std::int8_t>(i / kBytes - 128),
+                 b = static_cast<std::int8_t>(i % kBytes - 128);
+      ASSERT_EQ(arena[static_cast<std::size_t>(f.output.offset + i)], added(f, a, b))
+          << "set " << set << ": " << int{a} << " and " << int{b};
     }
   }
 }
