@@ -36,7 +36,7 @@ inline DrawnConvolution drawn_convolution(Random& random) {
       break;
   }
   const Window window = random.below(3) == 0 ? square_window(1, 1, 0) : random_window(random, input);
-  const std::int32_t outputs = random.below(2) == 0 ? draw(1, 5) : draw(1, random.below(4) == 0 ? 80 : 17);
+  const std::int32_t outputs = random.below(2) == 0 ? draw(1, 5) : draw(1, random.below(4) == 0 ? 48 : 17);
   return {input, Conv2d{outputs, window, random.below(4) != 0, random_activation(random)}};
 }
 

@@ -118,6 +118,13 @@ inline void complement(std::vector<std::int8_t>& bytes, const Scratch& scratch) 
                  [](std::int8_t byte) { return static_cast<std::int8_t>(~byte); });
 }
 
+// Puts the scratch of one arena into another.
+inline void restore(std::vector<std::int8_t>& bytes, const std::vector<std::int8_t>& from,
+                    const Scratch& scratch) {
+  const auto offset = static_cast<std::ptrdiff_t>(scratch.offset);
+  std::copy_n(from.begin() + offset, scratch.bytes, bytes.begin() + offset);
+}
+
 // Runs a call twice, from different bytes in the scratch. Those count for nothing afterwards: they are what
 // they were before.
 template <typename Call>
@@ -128,8 +135,7 @@ void run_with_scratch(std::vector<std::int8_t>& arena, const Scratch& scratch, c
   call(arena.data());
   call(other.data());
   expect_stable(arena, other, before, scratch);
-  std::copy_n(before.begin() + static_cast<std::ptrdiff_t>(scratch.offset), scratch.bytes,
-              arena.begin() + static_cast<std::ptrdiff_t>(scratch.offset));
+  restore(arena, before, scratch);
 }
 
 }  // namespace mcufit::testing
