@@ -106,8 +106,8 @@ static inline int32_t mcufit_conv2d_s8_v6m_scratch_bytes(const mcufit_window *w)
 #define MCUFIT_RV32_CHANNELS 32
 
 static inline int32_t mcufit_conv2d_s8_rv32_scratch_bytes(const mcufit_window *w) {
-  const int32_t taps = mcufit_at_most(mcufit_by_fours(mcufit_conv2d_taps(w)), MCUFIT_RV32_TAPS);
-  return 2 * (4 * MCUFIT_RV32_CHANNELS + taps);
+  const int32_t taps = mcufit_at_most(mcufit_conv2d_taps(w), MCUFIT_RV32_TAPS);
+  return 4 * 2 * MCUFIT_RV32_CHANNELS + mcufit_by_fours(2 * taps);
 }
 
 /* Helium: sums of channels at a time, and of conv2d bytes of a patch that are held at a time, few where
