@@ -110,20 +110,19 @@ static inline int32_t mcufit_conv2d_s8_rv32_scratch_bytes(const mcufit_window *w
   return 4 * 2 * MCUFIT_RV32_CHANNELS + mcufit_by_fours(2 * taps);
 }
 
-/* Helium: sums of channels at a time, and of conv2d bytes of a patch that are held at a time, few where
-   patches are pixels, which mostly stay in the input. */
+/* Helium: sums of channels at a time, and of conv2d bytes of a patch that are held at a time, none where
+   patches are pixels, which stay in the input: padding is narrower than a kernel. Vector stores end where
+   these do. */
 #define MCUFIT_MVE_SUMS 64
 #define MCUFIT_MVE_PATCH_BYTES 576
-#define MCUFIT_MVE_PIXEL_BYTES 64
 
 static inline int32_t mcufit_mve_sums_bytes(const mcufit_window *w) {
-  return 4 * mcufit_at_most((w->output_channels + 15) & ~15, MCUFIT_MVE_SUMS);
+  return 4 * mcufit_at_most(w->output_channels, MCUFIT_MVE_SUMS);
 }
 
 static inline int32_t mcufit_conv2d_s8_mve_patch_bytes(const mcufit_window *w) {
-  const int pixels = w->kernel_height == 1 && w->kernel_width == 1;
-  return mcufit_at_most(mcufit_by_fours(mcufit_conv2d_taps(w)),
-                        pixels ? MCUFIT_MVE_PIXEL_BYTES : MCUFIT_MVE_PATCH_BYTES);
+  if (w->kernel_height == 1 && w->kernel_width == 1) return 0;
+  return mcufit_at_most(mcufit_by_fours(mcufit_conv2d_taps(w)), MCUFIT_MVE_PATCH_BYTES);
 }
 
 static inline int32_t mcufit_conv2d_s8_mve_scratch_bytes(const mcufit_window *w) {
