@@ -8,12 +8,13 @@
 #include <arm_mve.h>
 
 #include "mcufit_runtime.h"
+#include "mcufit_scratch.h"
 
 /* A function that not every kernel calls. */
 #define MCUFIT_MVE_FUNCTION static __attribute__((noinline, unused))
 
 /* Sums of this many channels are held at a time. */
-#define MCUFIT_MVE_BLOCK 64
+#define MCUFIT_MVE_BLOCK MCUFIT_MVE_SUMS
 
 static inline void mcufit_mve_copy(int8_t *to, const int8_t *from, int32_t n) {
   __asm__ volatile(

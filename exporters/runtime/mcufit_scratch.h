@@ -10,24 +10,22 @@
 
 static inline int32_t mcufit_at_most(int32_t n, int32_t most) { return n < most ? n : most; }
 
-static inline int32_t mcufit_words_for(int32_t bytes) { return (bytes + 3) >> 2; }
+static inline int32_t mcufit_by_fours(int32_t n) { return (n + 3) & ~3; }
 
 /* Taps of a filter of one output of conv2d. */
 static inline int32_t mcufit_conv2d_taps(const mcufit_window *w) {
   return (int32_t)w->kernel_height * w->kernel_width * w->input_channels;
 }
 
-/* conv2d with DSP instructions. Pixels of a tile, taps that are gathered at once, and channels whose sums
-   wait for the next ones: of single channels, of interleaved pairs of them. */
+/* conv2d with DSP instructions. Pixels of a tile: of single channels, of interleaved pairs of them. Taps of
+   all of them that are gathered at once, by fours of each pixel, and sums that wait for the next ones: so
+   many at most. */
 #define MCUFIT_DSP_LANES 5
-#define MCUFIT_DSP_DEPTH 84
-#define MCUFIT_DSP_CHANNELS 19
 #define MCUFIT_DSP_PAIR_LANES 3
-#define MCUFIT_DSP_PAIR_DEPTH 144
-#define MCUFIT_DSP_PAIR_CHANNELS 32
-/* Words of sums that wait where all taps are gathered: for the rule itself, where its short form does not
-   hold. */
-#define MCUFIT_DSP_LEAST_KEPT 12
+#define MCUFIT_DSP_TAPS 432
+#define MCUFIT_DSP_SUMS 96
+/* Sums that wait where all taps are gathered: for the rule itself, where its short form does not hold. */
+#define MCUFIT_DSP_LEAST_SUMS 12
 /* With fewer taps pairs of channels cost more beside their products than they save there: measured on
    MCUNet's and MobileNetV2's layers, in modelled cycles of a Cortex-M4. */
 #define MCUFIT_DSP_LEAST_PAIR_TAPS 24
@@ -35,29 +33,36 @@ static inline int32_t mcufit_conv2d_taps(const mcufit_window *w) {
 /* Whether filters of this shape are interleaved, if their weights allow it. */
 static inline int mcufit_conv2d_s8_dsp_pairs(const mcufit_window *w) {
   const int32_t taps = mcufit_conv2d_taps(w);
-  return (taps & 3) == 0 && taps >= MCUFIT_DSP_LEAST_PAIR_TAPS && (w->output_channels & 1) == 0;
+  return ((taps | (int32_t)w->output_channels << 1) & 3) == 0 && taps >= MCUFIT_DSP_LEAST_PAIR_TAPS;
 }
 
-/* Taps that are gathered at once, by fours. */
-static inline int32_t mcufit_conv2d_s8_dsp_depth(const mcufit_window *w) {
-  const int32_t most = mcufit_conv2d_s8_dsp_pairs(w) ? MCUFIT_DSP_PAIR_DEPTH : MCUFIT_DSP_DEPTH;
-  return mcufit_at_most(4 * mcufit_words_for(mcufit_conv2d_taps(w)), most);
+/* What there is room for: of L lanes s.sums / L channels' sums, and s.taps / L taps of each, but for a rest
+   that is no four. */
+typedef struct {
+  int32_t lanes; /* of the shape */
+  int32_t sums, taps;
+} mcufit_conv2d_s8_dsp_scratch;
+
+static inline mcufit_conv2d_s8_dsp_scratch mcufit_conv2d_s8_dsp_scratch_of(const mcufit_window *w) {
+  mcufit_conv2d_s8_dsp_scratch s;
+  s.lanes = mcufit_conv2d_s8_dsp_pairs(w) ? MCUFIT_DSP_PAIR_LANES : MCUFIT_DSP_LANES;
+  s.sums = MCUFIT_DSP_LEAST_SUMS;
+  s.taps = mcufit_by_fours(mcufit_conv2d_taps(w)) * s.lanes;
+  if (s.taps > MCUFIT_DSP_TAPS) {
+    s.taps = MCUFIT_DSP_TAPS;
+    s.sums = mcufit_at_most(w->output_channels * s.lanes, MCUFIT_DSP_SUMS);
+  }
+  return s;
 }
 
-/* Words of sums that wait. */
-static inline int32_t mcufit_conv2d_s8_dsp_kept(const mcufit_window *w) {
-  if (mcufit_conv2d_taps(w) <= mcufit_conv2d_s8_dsp_depth(w)) return MCUFIT_DSP_LEAST_KEPT;
-  return mcufit_conv2d_s8_dsp_pairs(w)
-             ? MCUFIT_DSP_PAIR_LANES * mcufit_at_most(w->output_channels, MCUFIT_DSP_PAIR_CHANNELS)
-             : MCUFIT_DSP_LANES * mcufit_at_most(w->output_channels, MCUFIT_DSP_CHANNELS);
-}
-
-/* The sums, then taps as int16, then those of one pixel as bytes, where its runs come not by fours. */
+/* The sums, then taps as int16, then those of one pixel as bytes, where its runs come not by fours, and where
+   all are gathered up to three more, that are copied with a run. */
 static inline int32_t mcufit_conv2d_s8_dsp_scratch_bytes(const mcufit_window *w) {
-  const int32_t depth = mcufit_conv2d_s8_dsp_depth(w);
-  const int32_t lanes = mcufit_conv2d_s8_dsp_pairs(w) ? MCUFIT_DSP_PAIR_LANES : MCUFIT_DSP_LANES;
+  const mcufit_conv2d_s8_dsp_scratch s = mcufit_conv2d_s8_dsp_scratch_of(w);
+  const int32_t depth = s.taps / s.lanes & ~3;
   const int as_bytes = (w->input_channels & 3) != 0 || (int32_t)w->kernel_width * w->input_channels <= 16;
-  return 4 * mcufit_conv2d_s8_dsp_kept(w) + 2 * depth * lanes + (as_bytes ? depth + 4 : 0);
+  return 4 * (s.sums / s.lanes * s.lanes) + 2 * depth * s.lanes +
+         (as_bytes ? depth + (mcufit_conv2d_taps(w) <= depth ? 4 : 0) : 0);
 }
 
 /* depthwise_conv2d with DSP instructions, by blocks of four channels. */
@@ -101,24 +106,23 @@ static inline int32_t mcufit_conv2d_s8_v6m_scratch_bytes(const mcufit_window *w)
 #define MCUFIT_RV32_CHANNELS 32
 
 static inline int32_t mcufit_conv2d_s8_rv32_scratch_bytes(const mcufit_window *w) {
-  const int32_t taps = mcufit_at_most(4 * mcufit_words_for(mcufit_conv2d_taps(w)), MCUFIT_RV32_TAPS);
-  return 2 * (4 * MCUFIT_RV32_CHANNELS + taps);
+  const int32_t taps = mcufit_at_most(mcufit_conv2d_taps(w), MCUFIT_RV32_TAPS);
+  return 4 * 2 * MCUFIT_RV32_CHANNELS + mcufit_by_fours(2 * taps);
 }
 
-/* Helium: sums of channels at a time, and of conv2d bytes of a patch that are held at a time, few where
-   patches are pixels, which mostly stay in the input. */
+/* Helium: sums of channels at a time, and of conv2d bytes of a patch that are held at a time, none where
+   patches are pixels, which stay in the input: padding is narrower than a kernel. Vector stores end where
+   these do. */
 #define MCUFIT_MVE_SUMS 64
 #define MCUFIT_MVE_PATCH_BYTES 576
-#define MCUFIT_MVE_PIXEL_BYTES 64
 
 static inline int32_t mcufit_mve_sums_bytes(const mcufit_window *w) {
-  return 4 * mcufit_at_most((w->output_channels + 15) & ~15, MCUFIT_MVE_SUMS);
+  return 4 * mcufit_at_most(w->output_channels, MCUFIT_MVE_SUMS);
 }
 
 static inline int32_t mcufit_conv2d_s8_mve_patch_bytes(const mcufit_window *w) {
-  const int pixels = w->kernel_height == 1 && w->kernel_width == 1;
-  return mcufit_at_most(4 * mcufit_words_for(mcufit_conv2d_taps(w)),
-                        pixels ? MCUFIT_MVE_PIXEL_BYTES : MCUFIT_MVE_PATCH_BYTES);
+  if (w->kernel_height == 1 && w->kernel_width == 1) return 0;
+  return mcufit_at_most(mcufit_by_fours(mcufit_conv2d_taps(w)), MCUFIT_MVE_PATCH_BYTES);
 }
 
 static inline int32_t mcufit_conv2d_s8_mve_scratch_bytes(const mcufit_window *w) {

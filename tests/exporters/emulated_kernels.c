@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs the kernel calls of cases.bin on an emulated core and writes what they leave of each arena to
-   results.bin. A case is a row of words, as emulated_kernels_test.cpp writes them, and its tables. */
+   results.bin: each call twice, the second time from other bytes in its scratch. A case is a row of words, as
+   emulated_kernels_test.cpp writes them, and its tables. */
 #include "fw_semihosting.h"
 #include "mcufit_runtime.h"
 
 #define MOST_BYTES 400000U
 
-static int8_t arena_memory[MOST_BYTES], shift[2048];
-static int8_t filter_memory[MOST_BYTES] __attribute__((aligned(4)));
+#define ALIGNED __attribute__((aligned(4)))
+static int8_t arena_memory[MOST_BYTES] ALIGNED, other_memory[MOST_BYTES] ALIGNED;
+static int8_t filter_memory[MOST_BYTES] ALIGNED;
+static int8_t shift[2048];
 static int32_t bias[2048], multiplier[2048];
 static uint32_t cases, results; /* files */
 
@@ -136,23 +139,36 @@ static void next_step(int32_t kind) {
   if (kind == 4) next_pool(&step.pool);
 }
 
-static void run_case(int32_t kind) {
-  int8_t* arena;
-  uint32_t bytes;
-  int16_t first, end;
-  next_step(kind);
-  if (kind <= 1) step.convolution.interleaved = (int8_t)next_interleaved(&step.convolution.filter);
-  first = next16();
-  end = next16();
-  arena = arena_memory + next();
-  bytes = (uint32_t)next();
-  next_bytes(arena, bytes);
+static void call(int32_t kind, int8_t* arena, int16_t first, int16_t end) {
   if (kind == 0) mcufit_conv2d_s8(&step.convolution, arena, first, end);
   if (kind == 1) mcufit_depthwise_conv2d_s8(&step.convolution, arena, first, end);
   if (kind == 2) mcufit_fully_connected_s8(&step.layer, arena, first, end);
   if (kind == 3) mcufit_add_s8(&step.add, arena, first, end);
   if (kind == 4) mcufit_average_pool2d_s8(&step.pool, arena, first, end);
+}
+
+static void run_case(int32_t kind) {
+  int8_t *arena, *other;
+  uint32_t bytes, scratch, scratch_bytes, i;
+  int16_t first, end;
+  next_step(kind);
+  if (kind <= 1) step.convolution.interleaved = (int8_t)next_interleaved(&step.convolution.filter);
+  first = next16();
+  end = next16();
+  scratch = (uint32_t)next();
+  scratch_bytes = (uint32_t)next();
+  if (kind <= 1) step.convolution.scratch = (int32_t)scratch;
+  i = (uint32_t)next();
+  arena = arena_memory + i;
+  other = other_memory + i;
+  bytes = (uint32_t)next();
+  next_bytes(arena, bytes);
+  for (i = 0; i < bytes; ++i) other[i] = arena[i];
+  for (i = scratch; i < scratch + scratch_bytes; ++i) other[i] = (int8_t)~arena[i];
+  call(kind, arena, first, end);
+  call(kind, other, first, end);
   semihosting_write(results, arena, bytes);
+  semihosting_write(results, other, bytes);
 }
 
 int main(void);

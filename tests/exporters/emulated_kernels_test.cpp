@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels of emulated cores, in the variants that their instructions select, against the portable ones on
-// this machine: random layouts, rings of rows, misaligned tensors and filters, rows in random portions.
+// this machine: random layouts, rings of rows, misaligned tensors and filters, rows in random portions,
+// exactly the scratch that the variant asks for.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -24,6 +25,7 @@
 #include "exporters/interleaved_filter.h"
 #include "exporters/scratch_folder.h"
 #include "exporters/steps.h"
+#include "tests/exporters/drawn_convolution.h"
 #include "tests/exporters/step_arena.h"
 #include "tests/kernel_variants.h"
 
@@ -35,10 +37,22 @@ namespace fs = std::filesystem;
 constexpr int kOps = kTestedKernels.size();
 constexpr int kCasesPerOp = 500;
 
-// Kernel calls as the firmware reads them, and the arena that each must leave.
+// Bytes from a word's start to the arena's.
+std::size_t drawn_misalignment(Random& random) {
+  return random.below(2) == 0 ? 0 : static_cast<std::size_t>(random.between(1, 3));
+}
+
+// A call's scratch, whose bytes here are those before the call, and the arena around it as it must be left.
+struct Expected {
+  std::vector<std::int8_t> arena;
+  Scratch scratch;
+};
+
+// Kernel calls of an instruction set as the firmware reads them, and what each must leave.
 struct Cases {
+  Isa isa = Isa::portable;
   std::string bytes;
-  std::vector<std::vector<std::int8_t>> expected;
+  std::vector<Expected> expected;
 
   void word(std::int64_t value) {
     const auto narrowed = static_cast<std::uint32_t>(value);
@@ -101,15 +115,23 @@ struct Cases {
     tables(random, t, s.requantization);
   }
 
-  // The call's range, its arena, and what the kernel of this machine makes of it.
-  void call(Random& random, const RuntimeStep& step, std::int16_t first, std::int16_t end,
-            std::vector<std::int8_t> arena) {
+  // The call's range, its scratch and its arena, and what the kernel of this machine makes of it, which works
+  // without.
+  void call(const RuntimeStep& step, std::int16_t first, std::int16_t end, std::vector<std::int8_t> arena,
+            std::size_t misaligned, const Scratch& scratch) {
     words({first, end});
-    word(random.below(2) == 0 ? 0 : random.between(1, 3));
+    word(static_cast<std::int64_t>(scratch.offset));
+    word(static_cast<std::int64_t>(scratch.bytes));
+    word(static_cast<std::int64_t>(misaligned));
     word(std::ssize(arena));
     raw(arena);
     run_step(step, arena.data(), first, end);
-    expected.push_back(std::move(arena));
+    expected.push_back({std::move(arena), scratch});
+  }
+
+  void call(Random& random, const RuntimeStep& step, std::int16_t first, std::int16_t end,
+            std::vector<std::int8_t> arena) {
+    call(step, first, end, std::move(arena), drawn_misalignment(random), {});
   }
 };
 
@@ -143,12 +165,14 @@ void add_windowed(Random& random, Cases& cases, int kind, Shape in, const Op& op
       span >= in.height ? in.height : static_cast<std::int32_t>(random.between(span, in.height));
   step.fields.input = laid_out(random, arena, in, dense, ring);
   step.fields.output = laid_out(random, arena, out, dense, out.height);
-  const bool whole = step.fields.input.ring_rows == in.height;
+  const bool one_row = step.fields.input.ring_rows < in.height || random.below(3) == 0;
   const auto first = static_cast<std::int16_t>(random.between(0, out.height - 1));
-  const auto end = static_cast<std::int16_t>(whole ? random.between(first + 1, out.height) : first + 1);
+  const auto end = static_cast<std::int16_t>(one_row ? first + 1 : random.between(first + 1, out.height));
+  const std::size_t misaligned = drawn_misalignment(random);
+  const Scratch scratch = arena.allocate_scratch(graph.graph, cases.isa, misaligned);
   cases.word(kind);
   cases.fields(random, step);
-  cases.call(random, RuntimeStep(step), first, end, arena.bytes);
+  cases.call(RuntimeStep(step), first, end, arena.bytes, misaligned, scratch);
 }
 
 void add_fully_connected(Random& random, Cases& cases) {
@@ -207,23 +231,35 @@ void add_depthwise(Random& random, Cases& cases, Activation activation) {
                                     DepthwiseConv2d{window, random.below(4) != 0, activation, multiplier});
 }
 
-void add_case(Random& random, Cases& cases, int kind) {
+void add_conv2d(Random& random, Cases& cases) {
+  if (random.below(2) == 0) {
+    const DrawnConvolution drawn = drawn_convolution(random);
+    add_windowed<Conv2dStep>(random, cases, 0, drawn.input, drawn.op);
+    return;
+  }
   const Shape in = drawn_shape(random);
-  const bool relu = random.below(4) != 0;
   const Window window = random.below(3) == 0 ? square_window(1, 1, 0) : random_window(random, in);
   const auto outputs = static_cast<std::int32_t>(random.between(1, random.below(5) == 0 ? 80 : 17));
-  if (kind == 0)
-    add_windowed<Conv2dStep>(random, cases, 0, in, Conv2d{outputs, window, relu, random_activation(random)});
+  add_windowed<Conv2dStep>(random, cases, 0, in,
+                           Conv2d{outputs, window, random.below(4) != 0, random_activation(random)});
+}
+
+void add_case(Random& random, Cases& cases, int kind) {
+  if (kind == 0) add_conv2d(random, cases);
   if (kind == 1) add_depthwise(random, cases, random_activation(random));
   if (kind == 2) add_fully_connected(random, cases);
   if (kind == 3) add_add(random, cases);
-  if (kind == 4)
+  if (kind == 4) {
+    const Shape in = drawn_shape(random);
+    const Window window = random.below(3) == 0 ? square_window(1, 1, 0) : random_window(random, in);
     add_windowed<AveragePool2dStep>(random, cases, 4, in, AveragePool2d{window, random_activation(random)});
+  }
 }
 
-Cases drawn_cases() {
+Cases drawn_cases(Isa isa) {
   const std::uint64_t seed = test_seed();
   Cases cases;
+  cases.isa = isa;
   cases.word(std::int64_t{kOps} * kCasesPerOp);
   for (int i = 0; i < kOps * kCasesPerOp; ++i) {
     Random random(seed, {static_cast<std::uint64_t>(i)});
@@ -331,6 +367,18 @@ Target target_of(const Device& device) {
   return target;
 }
 
+// The arenas that both calls of a case left, the first of which starts at byte `at` of the results.
+void expect_results(const std::string& results, std::size_t at, const Expected& expected) {
+  const std::size_t size = expected.arena.size();
+  ASSERT_GE(results.size(), at + 2 * size);
+  const auto begin = results.begin() + static_cast<std::ptrdiff_t>(at);
+  const auto half = begin + static_cast<std::ptrdiff_t>(size);
+  std::vector<std::int8_t> found(begin, half);
+  expect_stable(found, {half, half + static_cast<std::ptrdiff_t>(size)}, expected.arena, expected.scratch);
+  restore(found, expected.arena, expected.scratch);
+  ASSERT_EQ(found, expected.arena);
+}
+
 class EmulatedKernels : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(EmulatedKernels, EqualThePortableOnes) {
@@ -340,19 +388,16 @@ TEST_P(EmulatedKernels, EqualThePortableOnes) {
   const Toolchain toolchain(device, target_of(device), scratch.path());
   expect_selects(toolchain, isa_of(device.name));
   const Image image = built(toolchain);
-  const Cases cases = drawn_cases();
+  const Cases cases = drawn_cases(*find_isa(isa_of(device.name)));
   ASSERT_EQ(cases.expected.size(), std::size_t{kOps} * kCasesPerOp) << "a kind of kTestedKernels has no case";
   write_file(scratch.path() / "cases.bin", cases.bytes);
   run_image(image, device, scratch.path());
   const std::string results = read_file(scratch.path() / "results.bin");
   std::size_t at = 0;
-  for (std::size_t i = 0; i < cases.expected.size(); ++i) {
-    const auto& expected = cases.expected[i];
-    ASSERT_GE(results.size(), at + expected.size()) << case_name(test_seed(), static_cast<int>(i));
-    const std::vector<std::int8_t> found(results.begin() + static_cast<std::ptrdiff_t>(at),
-                                         results.begin() + static_cast<std::ptrdiff_t>(at + expected.size()));
-    ASSERT_EQ(found, expected) << case_name(test_seed(), static_cast<int>(i));
-    at += expected.size();
+  for (std::size_t i = 0; i < cases.expected.size() && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(test_seed(), static_cast<int>(i)));
+    expect_results(results, at, cases.expected[i]);
+    at += 2 * cases.expected[i].arena.size();
   }
   ASSERT_EQ(results.size(), at);
 }

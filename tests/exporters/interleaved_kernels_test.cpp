@@ -7,6 +7,7 @@
 #include "exporters/interleaved_filter.h"
 #include "exporters/interpreter.h"
 #include "exporters/steps.h"
+#include "tests/exporters/drawn_convolution.h"
 #include "tests/exporters/random_graphs.h"
 #include "tests/exporters/step_arena.h"
 #include "tests/exporters/streamed_step.h"
@@ -43,21 +44,24 @@ mcufit_conv2d_s8_step interleaved_fields(const Conv2dStep& step, const Interleav
 template <typename Step, typename Kernel>
 bool check_interleaved(Random& random, const QuantizedGraph& graph, const Kernel& kernel) {
   const MemoryPlan plan = stacked_plan(graph.graph);
-  const auto step = std::get<Step>(make_step(graph, plan, 1));
+  auto step = std::get<Step>(make_step(graph, plan, 1));
   const std::vector<std::int8_t> input = random_bytes(random, graph.graph.input_shape().elements());
-  std::vector<std::int8_t> arena = random_bytes(random, plan.arena_bytes + 7);
-  std::copy(input.begin(), input.end(), arena.begin());
-  std::vector<std::int8_t> expected = arena;
+  Arena arena(random);
+  arena.bytes = random_bytes(random, plan.arena_bytes);
+  const Scratch scratch = arena.allocate_scratch(graph.graph, kTestedIsa);
+  put_scratch(step, scratch);
+  std::copy(input.begin(), input.end(), arena.bytes.begin());
+  std::vector<std::int8_t> expected = arena.bytes;
   const std::vector<std::int8_t> output = interpret(graph, input).back();
   std::copy(output.begin(), output.end(), expected.begin() + plan.placement(1).offset);
   const InterleavedFilter filter = interleave(step);
   const auto fields = interleaved_fields(step, filter);
   for (std::int16_t first = 0; first < step.end;) {
     const auto end = random.below(2) == 0 ? step.end : narrow(random.between(first + 1, step.end));
-    kernel(&fields, arena.data(), first, end);
+    run_with_scratch(arena.bytes, scratch, [&](std::int8_t* bytes) { kernel(&fields, bytes, first, end); });
     first = end;
   }
-  EXPECT_EQ(arena, expected);
+  EXPECT_EQ(arena.bytes, expected);
   return filter.outputs > 0;
 }
 
@@ -85,12 +89,10 @@ TEST(InterleavedKernels, FullyConnectedEqualsInterpreter) {
 
 TEST(InterleavedKernels, Conv2dEqualsInterpreter) {
   check_cases([](Random& random) {
-    Shape input = random_shape(random, 9, 9);
-    if (random.below(4) != 0) input.channels = static_cast<std::int32_t>(random.between(1, 12) * 4);
-    const Window window = random.below(3) == 0 ? square_window(1, 1, 0) : random_window(random, input);
-    const auto outputs = static_cast<std::int32_t>(random.between(1, random.below(5) == 0 ? 80 : 17));
-    const Conv2d op{outputs, window, random.below(4) != 0, random_activation(random)};
-    const QuantizedGraph graph = single_op_graph(random, input, op);
+    DrawnConvolution drawn = drawn_convolution(random);
+    if (random.below(3) != 0) drawn.input.channels = (drawn.input.channels + 3) / 4 * 4;
+    if (random.below(3) != 0) drawn.op.output_channels = (drawn.op.output_channels + 1) / 2 * 2;
+    const QuantizedGraph graph = single_op_graph(random, drawn.input, drawn.op);
     return check_interleaved<Conv2dStep>(random, graph, mcufit_conv2d_s8);
   });
 }

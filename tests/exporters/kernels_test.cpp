@@ -9,6 +9,7 @@
 #include "exporters/interpreter.h"
 #include "exporters/runtime/mcufit_rounding.h"
 #include "exporters/steps.h"
+#include "tests/exporters/drawn_convolution.h"
 #include "tests/exporters/random_graphs.h"
 #include "tests/exporters/step_arena.h"
 #include "tests/exporters/streamed_step.h"
@@ -34,6 +35,25 @@ TEST(Kernels, Conv2dEqualsInterpreter) {
     return Conv2d{static_cast<std::int32_t>(random.between(1, 11)), random_window(random, input),
                   random.below(4) != 0, random_activation(random)};
   });
+}
+
+// Filters that kernels gather at once and longer ones, with the short form of requantization and without.
+TEST(Kernels, Conv2dOfAllLengthsEqualsInterpreter) {
+  constexpr std::int64_t kLong = 256, kShort = 84;  // for every variant
+  const std::uint64_t seed = test_seed();
+  int cases[2][2] = {};
+  for (int i = 0; i < kCases && !::testing::Test::HasFatalFailure(); ++i) {
+    SCOPED_TRACE(case_name(seed, i));
+    Random random(seed, {static_cast<std::uint64_t>(i)});
+    const DrawnConvolution drawn = drawn_convolution(random);
+    const QuantizedGraph graph = single_op_graph(random, drawn.input, drawn.op);
+    const auto step = std::get<Conv2dStep>(make_step(graph, stacked_plan(graph.graph), 1));
+    check_windowed(random, graph, step);
+    const std::int64_t taps = std::ssize(step.tables.filter) / drawn.op.output_channels;
+    if (taps > kLong || taps <= kShort) ++cases[taps > kLong][step.fields.requantization.short_form];
+  }
+  for (const auto& of_length : cases)
+    for (const int count : of_length) EXPECT_GT(count, 20);
 }
 
 TEST(Kernels, PointwiseConv2dEqualsInterpreter) {

@@ -2,11 +2,17 @@
 // What tests of single kernels share: an arena in which tensors lie in layouts of the test's own.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
 #include "blocks/foundation/random.h"
+#include "cost-models/cores.h"
+#include "cost-models/kernel_scratch.h"
 #include "cost-models/plan.h"
 #include "exporters/runtime/mcufit_runtime.h"
 #include "tests/exporters/random_graphs.h"
@@ -30,6 +36,19 @@ inline MemoryPlan stacked_plan(const Graph& graph) {
   return plan;
 }
 
+// Whose variants of the kernels this program has.
+#ifdef MCUFIT_TESTED_ISA
+inline constexpr Isa kTestedIsa = Isa::MCUFIT_TESTED_ISA;
+#else
+inline constexpr Isa kTestedIsa = Isa::portable;
+#endif
+
+// Bytes of an arena that a kernel works with, and no others but its output's.
+struct Scratch {
+  std::size_t offset = 0;
+  std::size_t bytes = 0;
+};
+
 // An arena in which tensors stand with gaps that must not be touched.
 class Arena {
  public:
@@ -45,6 +64,17 @@ class Arena {
   }
 
   mcufit_view allocate(Shape shape) { return allocate(shape, shape.height); }
+
+  // Exactly the bytes that the op of a graph of one op asks for, with some before and behind that are
+  // nobody's; by words where the arena starts `misaligned` bytes behind one.
+  Scratch allocate_scratch(const Graph& graph, Isa isa, std::size_t misaligned = 0) {
+    const Scratch scratch{(bytes.size() + misaligned + 11) / 4 * 4 - misaligned,
+                          static_cast<std::size_t>(kernel_scratch_bytes(graph, 1, isa))};
+    const std::size_t size = scratch.offset + scratch.bytes + 8;
+    const auto fill = random_bytes(random_, static_cast<std::int64_t>(size - bytes.size()));
+    bytes.insert(bytes.end(), fill.begin(), fill.end());
+    return scratch;
+  }
 
   std::int8_t* pixel(const mcufit_view& view, std::int32_t row, std::int32_t column) {
     const std::int32_t at = row % view.ring_rows * view.row_stride + column * view.pixel_stride;
@@ -68,5 +98,44 @@ class Arena {
  private:
   Random& random_;
 };
+
+// What was in the scratch before made no difference to what a call left of two arenas that differ there
+// alone, byte by byte: `before` and its complement.
+inline void expect_stable(const std::vector<std::int8_t>& first, const std::vector<std::int8_t>& second,
+                          const std::vector<std::int8_t>& before, const Scratch& scratch) {
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    const bool inside = i >= scratch.offset && i < scratch.offset + scratch.bytes;
+    if (inside && first[i] == before[i] && second[i] == ~before[i]) continue;  // untouched
+    ASSERT_EQ(first[i], second[i]) << "byte " << i
+                                   << (inside ? " of the scratch at " : " beside the scratch at ")
+                                   << scratch.offset;
+  }
+}
+
+inline void complement(std::vector<std::int8_t>& bytes, const Scratch& scratch) {
+  const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(scratch.offset);
+  std::transform(begin, begin + static_cast<std::ptrdiff_t>(scratch.bytes), begin,
+                 [](std::int8_t byte) { return static_cast<std::int8_t>(~byte); });
+}
+
+// Puts the scratch of one arena into another.
+inline void restore(std::vector<std::int8_t>& bytes, const std::vector<std::int8_t>& from,
+                    const Scratch& scratch) {
+  const auto offset = static_cast<std::ptrdiff_t>(scratch.offset);
+  std::copy_n(from.begin() + offset, scratch.bytes, bytes.begin() + offset);
+}
+
+// Runs a call twice, from different bytes in the scratch. Those count for nothing afterwards: they are what
+// they were before.
+template <typename Call>
+void run_with_scratch(std::vector<std::int8_t>& arena, const Scratch& scratch, const Call& call) {
+  const std::vector<std::int8_t> before = arena;
+  std::vector<std::int8_t> other = arena;
+  complement(other, scratch);
+  call(arena.data());
+  call(other.data());
+  expect_stable(arena, other, before, scratch);
+  restore(arena, before, scratch);
+}
 
 }  // namespace mcufit::testing

@@ -12,9 +12,10 @@
 
 namespace mcufit::testing {
 
-// Where a step finds its tensors, and which input rows one output row reads.
+// Where a step finds its tensors and works, and which input rows one output row reads.
 struct Streamed {
   mcufit_view input, output;
+  Scratch scratch;
   std::int32_t span, stride, pad_top;  // span: rows from the first to the last tap
 };
 
@@ -31,7 +32,8 @@ inline void run_streamed(Random& random, Arena& arena, const RuntimeStep& step, 
     const std::int32_t needed = std::min(in.height, (end - 1) * s.stride - s.pad_top + s.span);
     for (; fed < needed; ++fed) arena.put_row(s.input, in, input, fed);
     std::vector<std::int8_t> after = arena.bytes;
-    run_step(step, arena.bytes.data(), narrow(first), narrow(end));
+    run_with_scratch(arena.bytes, s.scratch,
+                     [&](std::int8_t* bytes) { run_step(step, bytes, narrow(first), narrow(end)); });
     std::swap(after,
               arena.bytes);  // the expected rows go into the arena before, which must give the arena after
     for (std::int32_t y = first; y < end; ++y) arena.put_row(s.output, out, expected, y);
@@ -44,6 +46,12 @@ inline void run_streamed(Random& random, Arena& arena, const RuntimeStep& step, 
 inline std::int32_t random_ring(Random& random, std::int32_t least, std::int32_t height) {
   return least >= height || random.below(2) == 0 ? height
                                                  : static_cast<std::int32_t>(random.between(least, height));
+}
+
+template <typename WindowedStep>
+void put_scratch(WindowedStep& step, const Scratch& scratch) {
+  if constexpr (requires { step.fields.scratch; })
+    step.fields.scratch = static_cast<std::int32_t>(scratch.offset);
 }
 
 // Of a graph of one op, in a random layout.
@@ -59,9 +67,11 @@ void check_windowed(Random& random, const QuantizedGraph& graph, WindowedStep st
   step.fields.input =
       arena.allocate(in, random_ring(random, std::max<std::int32_t>(span, w.stride_height), in.height));
   step.fields.output = arena.allocate(out, random_ring(random, 1, out.height));
+  const Scratch scratch = arena.allocate_scratch(graph.graph, kTestedIsa);
+  put_scratch(step, scratch);
   run_streamed(random, arena, RuntimeStep(step),
-               {step.fields.input, step.fields.output, span, w.stride_height, w.pad_top}, in, out, input,
-               expected);
+               {step.fields.input, step.fields.output, scratch, span, w.stride_height, w.pad_top}, in, out,
+               input, expected);
 }
 
 }  // namespace mcufit::testing

@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Up to five output pixels at a time, whatever their rows: their patches of the input are widened to int16
    once, so that each word of a filter is loaded and widened once for all of them. Filters too long for that
-   go in portions, and the sums of some output channels wait for the next portion, so that the stack holds no
-   more than these. Filters that the exporter interleaved bring two output channels at a time, as
+   go in portions, and the sums of some output channels wait for the next portion, so that the scratch holds
+   no more than these. Filters that the exporter interleaved bring two output channels at a time, as
    mcufit_fully_connected_s8 says, of up to three pixels; a portion is short enough for the sums of both. */
 #define MCUFIT_SMALL
 #include "mcufit_dsp.h"
+#include "mcufit_scratch.h"
 
 typedef char mcufit_conv2d_s8_step_bytes
     [sizeof(void *) != 4 || sizeof(mcufit_conv2d_s8_step) == MCUFIT_CONV2D_S8_STEP_BYTES ? 1 : -1];
-
-/* Pixels of a tile: of single channels, of interleaved pairs of them. */
-#define LANES 5
-#define PAIR_LANES 3
-/* Taps of a portion, and channels whose sums wait, of both. */
-#define DEPTH 84
-#define CHANNELS 19
-#define PAIR_DEPTH 144
-#define PAIR_CHANNELS 32
-#define KEPT_WORDS (PAIR_CHANNELS * PAIR_LANES)
-#define TAP_WORDS (PAIR_DEPTH / 2 * PAIR_LANES)
 
 /* One output pixel. */
 typedef struct {
@@ -38,11 +28,11 @@ typedef struct {
   int lanes;                     /* that are pixels */
   int32_t stride;                /* words from taps of a lane to its next ones: 5, 3 or 2 */
   int32_t depth, block;          /* taps and channels that are computed at once */
-  pixel pixels[LANES];
-  mcufit_s16x2 *taps;                         /* of each four: (0, 2) of each lane, then (1, 3) */
-  mcufit_s16x2 words[KEPT_WORDS + TAP_WORDS]; /* the kept sums, then the taps */
-  int8_t
-      bytes[PAIR_DEPTH + 4]; /* taps of one pixel, where runs or what is clipped of them come not by fours */
+  pixel pixels[MCUFIT_DSP_LANES];
+  /* Of the scratch: */
+  int32_t *kept;      /* sums that wait */
+  mcufit_s16x2 *taps; /* of each four: (0, 2) of each lane, then (1, 3) */
+  int8_t *bytes;      /* taps of one pixel, where runs or what is clipped of them come not by fours */
 } tile;
 
 /* Widens n taps, or up to 3 more, for one lane. */
@@ -298,13 +288,13 @@ static MCUFIT_NOINLINE void gather_lanes(tile *t, int32_t first, int32_t end) {
     const int32_t column = p->column + kx * window->dilation_width;
     if ((uint32_t)row < (uint32_t)window->input_height) {
       const int8_t *x = t->input + mcufit_row(view, row) + column * view->pixel_stride + from;
-      if (t->stride == LANES) {
+      if (t->stride == MCUFIT_DSP_LANES) {
         int lane;
         for (lane = 0; lane < t->lanes; ++lane) {
-          widen(x, n, to + lane, LANES);
+          widen(x, n, to + lane, MCUFIT_DSP_LANES);
           x += apart;
         }
-        to += n / 2 * LANES;
+        to += n / 2 * MCUFIT_DSP_LANES;
       } else {
         to = widen_lanes(x, apart, n, to, t->lanes);
       }
@@ -364,7 +354,7 @@ typedef struct {
   int32_t end;  /* the channel to stop at */
   const mcufit_s16x2 *taps;
   int32_t entry; /* of the loop, for assembly */
-  int8_t *outputs[LANES];
+  int8_t *outputs[MCUFIT_DSP_LANES];
   int32_t rounding; /* and the output's zero point, before the shift */
   const mcufit_s16x2 *end_taps;
   int32_t *kept;
@@ -690,22 +680,22 @@ static inline void compute_words(computation *next, const int8_t *w) {
       const mcufit_s16x2 *x = next->taps + lane;
       const int8_t *from = w;
       int32_t sum = first_sum(next, next->channel, lane);
-      for (; x < next->end_taps; x += 2 * LANES) {
+      for (; x < next->end_taps; x += 2 * MCUFIT_DSP_LANES) {
         const uint32_t word = mcufit_load_s8x4(from);
         sum = mcufit_add_products(mcufit_even_s8(word), x[0], sum);
-        sum = mcufit_add_products(mcufit_odd_s8(word), x[LANES], sum);
+        sum = mcufit_add_products(mcufit_odd_s8(word), x[MCUFIT_DSP_LANES], sum);
         from += 4;
       }
       put_sum(next, next->channel, lane, sum);
     }
-    w += 4 * ((next->end_taps - next->taps) / (2 * LANES)) + next->skip;
+    w += 4 * ((next->end_taps - next->taps) / (2 * MCUFIT_DSP_LANES)) + next->skip;
   }
 #endif
 }
 
 /* Writes the portion's channels, by the rule itself. */
 static MCUFIT_NOINLINE void finish(const tile *t, const portion *p) {
-  const int32_t *kept = (const int32_t *)t->words;
+  const int32_t *kept = t->kept;
   int32_t c;
   int lane;
   for (c = p->channel; c < p->end_channel; ++c) {
@@ -730,15 +720,15 @@ static MCUFIT_NOINLINE void compute(tile *t, const portion *p) {
   next.shift = q->shift + p->channel;
   next.taps = t->taps;
   next.end_taps = t->taps + 2 * t->stride * words;
-  next.kept = (int32_t *)t->words;
+  next.kept = t->kept;
   next.rounding = 2 * q->output_zero_point + 1;
   next.lanes = t->lanes;
   next.stride = t->stride;
   next.entry = 0;
   next.end = channels;
-  for (lane = 0; lane < LANES; ++lane)
+  for (lane = 0; lane < MCUFIT_DSP_LANES; ++lane)
     next.outputs[lane] = t->pixels[lane < t->lanes ? lane : 0].output + p->channel;
-  if (t->stride == PAIR_LANES) {
+  if (t->stride == MCUFIT_DSP_PAIR_LANES) {
     next.skip = 2 * t->filter_bytes - 8 * words;
     next.left_out = left_out(words, PAIR_ROUND, PAIR_BYTES);
     compute_pairs(&next, w + 2 * p->first);
@@ -773,14 +763,16 @@ static MCUFIT_NOINLINE void compute_tile(tile *t) {
       compute(t, &p);
     }
   }
+  /* Sums of lanes without a pixel do not stay: they tell what lay in the scratch before. */
+  if (t->lanes < t->stride) fill(0, (int32_t)((int8_t *)t->taps - (int8_t *)t->kept), (int8_t *)t->kept);
 }
 
 /* The layout of the next tile: of two lanes one repeats the last pixel where no other is left. */
 static void lay_out(tile *t, int32_t left) {
-  t->stride = LANES;
-  t->lanes = left < LANES ? (int)left : LANES;
+  t->stride = MCUFIT_DSP_LANES;
+  t->lanes = left < MCUFIT_DSP_LANES ? (int)left : MCUFIT_DSP_LANES;
   if (!t->step->interleaved) return;
-  t->stride = left < PAIR_LANES || left == 4 ? 2 : PAIR_LANES;
+  t->stride = left < MCUFIT_DSP_PAIR_LANES || left == 4 ? 2 : MCUFIT_DSP_PAIR_LANES;
   t->lanes = (int)t->stride;
 }
 
@@ -812,6 +804,21 @@ static void compute_pixels(tile *t, int8_t *arena, int32_t y, int32_t end_row) {
   }
 }
 
+/* What the scratch is for. Where filters are not interleaved whose shape allows it, because of their weights,
+   it is that of pairs all the same, which holds fewer taps of more lanes. */
+static inline void divide_scratch(tile *t, int8_t *scratch) {
+  const mcufit_conv2d_s8_step *step = t->step;
+  const mcufit_conv2d_s8_dsp_scratch s = mcufit_conv2d_s8_dsp_scratch_of(&step->window);
+  const int32_t lanes = step->interleaved ? MCUFIT_DSP_PAIR_LANES : MCUFIT_DSP_LANES;
+  const int32_t block = s.sums / lanes;
+  t->depth = s.taps / lanes & ~3;
+  t->block = block;
+  if (t->filter_bytes <= t->depth && step->requantization.short_form) t->block = step->window.output_channels;
+  t->kept = (int32_t *)(void *)scratch;
+  t->taps = (mcufit_s16x2 *)t->kept + block * lanes;
+  t->bytes = (int8_t *)t->taps + 2 * t->depth * lanes;
+}
+
 void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t first_row, int16_t end_row) {
   const mcufit_window *window = &step->window;
   const int32_t row_bytes = (int32_t)window->kernel_width * window->input_channels;
@@ -819,15 +826,11 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   tile t;
   t.step = step;
   t.input = arena + step->input.offset;
-  t.filter_bytes = window->kernel_height * row_bytes;
+  t.filter_bytes = mcufit_conv2d_taps(window);
   t.run = contiguous ? row_bytes : window->input_channels;
   t.runs = contiguous ? 1 : window->kernel_width;
   t.last_row = window->input_height - 1 - (window->kernel_height - 1) * window->dilation_height;
   t.last_column = window->input_width - 1 - (window->kernel_width - 1) * window->dilation_width;
-  t.depth = step->interleaved ? PAIR_DEPTH : DEPTH;
-  t.block = window->output_channels;
-  if (t.filter_bytes > t.depth || !step->requantization.short_form)
-    t.block = step->interleaved ? PAIR_CHANNELS : CHANNELS;
-  t.taps = t.words + KEPT_WORDS;
+  divide_scratch(&t, arena + step->scratch);
   compute_pixels(&t, arena, first_row, end_row);
 }

@@ -6,9 +6,6 @@
 typedef char mcufit_conv2d_s8_step_bytes
     [sizeof(void *) != 4 || sizeof(mcufit_conv2d_s8_step) == MCUFIT_CONV2D_S8_STEP_BYTES ? 1 : -1];
 
-/* Bytes of a patch that are held at a time. */
-#define PATCH_BYTES 576
-
 /* One output pixel's patch of the input. */
 typedef struct {
   const int8_t *ring; /* the ring's first row, at the patch's first column inside */
@@ -71,37 +68,37 @@ static MCUFIT_NOINLINE void gather_part(const mcufit_conv2d_s8_step *step, const
   }
 }
 
-/* A call's constants, and room for a patch. */
+/* A call's constants, and its scratch. */
 typedef struct {
   const mcufit_conv2d_s8_step *step;
   mcufit_mve_output out;
   int32_t bytes, most_chunks; /* of a patch; chunks where it is aligned */
   int direct;                 /* patches inside are one run in the input */
-  int32_t buffer[PATCH_BYTES / 4];
+  int32_t *sums;              /* of MCUFIT_MVE_BLOCK channels */
+  int8_t *buffer;             /* for a patch, or MCUFIT_MVE_PATCH_BYTES of it */
 } work;
 
 /* The sums of channels from `channel` on over a patch that is gathered in parts. */
-static MCUFIT_NOINLINE void sum_parts(work *k, const patch *p, int32_t channel, int32_t *sums,
-                                      int32_t channels) {
+static MCUFIT_NOINLINE void sum_parts(const work *k, const patch *p, int32_t channel, int32_t channels) {
   const int32_t *first = k->step->bias + channel;
-  int8_t *const part = (int8_t *)k->buffer;
+  int8_t *const part = k->buffer;
   mcufit_mve_run run;
   int32_t at = 0;
   do {
-    const int32_t n = k->bytes - at < PATCH_BYTES ? k->bytes - at : PATCH_BYTES;
+    const int32_t n = k->bytes - at < MCUFIT_MVE_PATCH_BYTES ? k->bytes - at : MCUFIT_MVE_PATCH_BYTES;
     gather_part(k->step, p, at, at + n, part);
     mcufit_mve_start(&run, part, k->step->filter + channel * k->bytes + at, k->bytes, n);
-    mcufit_mve_sums(&run, first, sums, channels);
-    first = sums;
+    mcufit_mve_sums(&run, first, k->sums, channels);
+    first = k->sums;
     at += n;
   } while (at < k->bytes);
 }
 
 /* A pixel whose patch is one run of bytes. */
-static MCUFIT_NOINLINE void compute_run(work *k, const int8_t *x, int8_t *output) {
+static MCUFIT_NOINLINE void compute_run(const work *k, const int8_t *x, int8_t *output) {
   const mcufit_conv2d_s8_step *step = k->step;
   const int32_t channels = step->window.output_channels;
-  int32_t sums[MCUFIT_MVE_BLOCK];
+  int32_t *const sums = k->sums;
   mcufit_mve_run run;
   int32_t c = 0;
   run.x = x;
@@ -118,31 +115,30 @@ static MCUFIT_NOINLINE void compute_run(work *k, const int8_t *x, int8_t *output
 }
 
 /* A pixel whose patch does not fit the buffer. */
-static MCUFIT_NOINLINE void compute_parts(work *k, const patch *p, int8_t *output) {
+static MCUFIT_NOINLINE void compute_parts(const work *k, const patch *p, int8_t *output) {
   const int32_t channels = k->step->window.output_channels;
-  int32_t sums[MCUFIT_MVE_BLOCK];
   int32_t c = 0;
   do {
     const int32_t n = channels - c < MCUFIT_MVE_BLOCK ? channels - c : MCUFIT_MVE_BLOCK;
-    sum_parts(k, p, c, sums, n);
-    mcufit_mve_requantize(&k->out, c, sums, n, output + c);
+    sum_parts(k, p, c, n);
+    mcufit_mve_requantize(&k->out, c, k->sums, n, output + c);
     c += n;
   } while (c < channels);
 }
 
 /* Any pixel. */
-static MCUFIT_NOINLINE void compute_pixel(work *k, const patch *p, int8_t *output) {
-  if (!p->contiguous || k->bytes > PATCH_BYTES) {
+static MCUFIT_NOINLINE void compute_pixel(const work *k, const patch *p, int8_t *output) {
+  if (!p->contiguous || k->bytes > MCUFIT_MVE_PATCH_BYTES) {
     compute_parts(k, p, output);
   } else {
-    gather_rows(k->step, p, (int8_t *)k->buffer);
-    compute_run(k, (const int8_t *)k->buffer, output);
+    gather_rows(k->step, p, k->buffer);
+    compute_run(k, k->buffer, output);
   }
 }
 
 /* `count` pixels whose patches lie inside the input, each of rows that are runs; the first tap of the first
    of them is at `from`. */
-static MCUFIT_NOINLINE void compute_inside(work *k, const patch *p, const int8_t *from, int8_t *output,
+static MCUFIT_NOINLINE void compute_inside(const work *k, const patch *p, const int8_t *from, int8_t *output,
                                            int32_t count) {
   const mcufit_window *window = &k->step->window;
   const int32_t from_step = window->stride_width * (int32_t)k->step->input.pixel_stride;
@@ -151,9 +147,8 @@ static MCUFIT_NOINLINE void compute_inside(work *k, const patch *p, const int8_t
   for (; count > 0; --count) {
     const int8_t *x = from;
     if (!k->direct) {
-      int8_t *const to = (int8_t *)k->buffer;
-      mcufit_mve_copy_rows(to, row_bytes, from, p->row_step, row_bytes, window->kernel_height);
-      x = to;
+      mcufit_mve_copy_rows(k->buffer, row_bytes, from, p->row_step, row_bytes, window->kernel_height);
+      x = k->buffer;
     }
     compute_run(k, x, output);
     from += from_step;
@@ -163,7 +158,8 @@ static MCUFIT_NOINLINE void compute_inside(work *k, const patch *p, const int8_t
 
 static int rows_are_inside(const work *k, const patch *p) {
   const int32_t rows = p->rows.end - p->rows.first;
-  return p->contiguous && rows == k->step->window.kernel_height && (k->direct || k->bytes <= PATCH_BYTES) &&
+  return p->contiguous && rows == k->step->window.kernel_height &&
+         (k->direct || k->bytes <= MCUFIT_MVE_PATCH_BYTES) &&
          p->row + (rows - 1) * p->row_step < p->ring_bytes;
 }
 
@@ -201,6 +197,8 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   k.out.shifts_right = mcufit_mve_shifts_right(k.out.q, window->output_channels);
   k.bytes = (int32_t)window->kernel_height * window->kernel_width * window->input_channels;
   k.most_chunks = (((uintptr_t)step->filter | (uintptr_t)k.bytes) & 3U) == 0 ? k.bytes / 64 : 0;
+  k.sums = (int32_t *)(void *)(arena + step->scratch);
+  k.buffer = arena + step->scratch + mcufit_mve_sums_bytes(window);
   p.row_step = window->dilation_height * step->input.row_stride;
   p.ring_bytes = step->input.ring_rows * step->input.row_stride;
   p.run_step = (int32_t)window->dilation_width * step->input.pixel_stride;

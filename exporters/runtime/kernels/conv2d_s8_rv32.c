@@ -6,14 +6,12 @@
 #include "mcufit_isa.h"
 #include "mcufit_rounding.h"
 #include "mcufit_runtime.h"
+#include "mcufit_scratch.h"
 
 typedef char mcufit_conv2d_s8_step_bytes
     [sizeof(void *) != 4 || sizeof(mcufit_conv2d_s8_step) == MCUFIT_CONV2D_S8_STEP_BYTES ? 1 : -1];
 
-/* Bounds of the stack: taps that are gathered at once, and output channels whose sums are kept meanwhile;
-   whole blocks of them are summed together. */
-#define TAPS 256
-#define CHANNELS 32
+/* Output channels that are summed together. */
 #define BLOCK 4
 
 /* The inputs of two pixels, and the filters of a block of channels. */
@@ -34,14 +32,15 @@ typedef struct {
 #define SUMMED
 #endif
 
-/* Adds the products of n taps to sums[0 .. 3] of the first and sums[CHANNELS ..] of the second pixel. Modulo
-   2^32: padding is summed in its place, where a sum that fits in the end may not. */
+/* Adds the products of n taps to sums[0 .. 3] of the first and sums[MCUFIT_RV32_CHANNELS ..] of the second
+   pixel. Modulo 2^32: padding is summed in its place, where a sum that fits in the end may not. */
 static MCUFIT_NOINLINE void dot(const operands *o, int32_t n, uint32_t *sums) {
   const int8_t *x = o->x, *y = o->y;
   const int8_t *w0 = o->w[0], *w1 = o->w[1], *w2 = o->w[2], *w3 = o->w[3];
   const int8_t *const end = x + n, *const unrolled_end = end - (n & 3);
   uint32_t a0 = sums[0], a1 = sums[1], a2 = sums[2], a3 = sums[3];
-  uint32_t b0 = sums[CHANNELS], b1 = sums[CHANNELS + 1], b2 = sums[CHANNELS + 2], b3 = sums[CHANNELS + 3];
+  uint32_t b0 = sums[MCUFIT_RV32_CHANNELS], b1 = sums[MCUFIT_RV32_CHANNELS + 1],
+           b2 = sums[MCUFIT_RV32_CHANNELS + 2], b3 = sums[MCUFIT_RV32_CHANNELS + 3];
 #define CHANNEL(i, A, B, W)        \
   {                                \
     const int32_t w = (W)[i];      \
@@ -82,10 +81,10 @@ static MCUFIT_NOINLINE void dot(const operands *o, int32_t n, uint32_t *sums) {
   sums[1] = a1;
   sums[2] = a2;
   sums[3] = a3;
-  sums[CHANNELS] = b0;
-  sums[CHANNELS + 1] = b1;
-  sums[CHANNELS + 2] = b2;
-  sums[CHANNELS + 3] = b3;
+  sums[MCUFIT_RV32_CHANNELS] = b0;
+  sums[MCUFIT_RV32_CHANNELS + 1] = b1;
+  sums[MCUFIT_RV32_CHANNELS + 2] = b2;
+  sums[MCUFIT_RV32_CHANNELS + 3] = b3;
 }
 
 /* The output pixel whose input is looked at. */
@@ -180,8 +179,9 @@ typedef struct {
   int8_t *outputs[2];
   int count;
   const int8_t *inputs[2];
-  int8_t gathered[2][TAPS];
-  uint32_t sums[2 * CHANNELS]; /* [pixel][channel] */
+  /* Of the scratch: */
+  uint32_t *sums; /* [pixel][channel] */
+  int8_t *gathered[2];
 } pixels;
 
 /* A pixel that is alone is paired with itself. */
@@ -224,26 +224,27 @@ static MCUFIT_NOINLINE void put_outputs(const mcufit_requantization *q, int32_t 
 /* Sums of channels [first, first + channels) start at their biases, the block's others anywhere. */
 static void start_sums(pixels *p, const int32_t *bias, int32_t channels) {
   int32_t c;
-  for (c = 0; c < channels; ++c) p->sums[c] = p->sums[CHANNELS + c] = (uint32_t)bias[c];
-  for (; c % BLOCK != 0; ++c) p->sums[c] = p->sums[CHANNELS + c] = 0;
+  for (c = 0; c < channels; ++c) p->sums[c] = p->sums[MCUFIT_RV32_CHANNELS + c] = (uint32_t)bias[c];
+  for (; c % BLOCK != 0; ++c) p->sums[c] = p->sums[MCUFIT_RV32_CHANNELS + c] = 0;
 }
 
 static MCUFIT_NOINLINE void compute_pixels(pixels *p) {
   const mcufit_conv2d_s8_step *step = p->patches[0].step;
   const int32_t taps = step->window.kernel_height * p->patches[0].row_bytes;
   int32_t first, from, i;
-  if (taps <= TAPS) gather_pixels(p, 0, taps);
-  for (first = 0; first < step->window.output_channels; first += CHANNELS) {
+  if (taps <= MCUFIT_RV32_TAPS) gather_pixels(p, 0, taps);
+  for (first = 0; first < step->window.output_channels; first += MCUFIT_RV32_CHANNELS) {
     const int32_t left = step->window.output_channels - first;
-    const int32_t channels = left < CHANNELS ? left : CHANNELS;
+    const int32_t channels = left < MCUFIT_RV32_CHANNELS ? left : MCUFIT_RV32_CHANNELS;
     start_sums(p, step->bias + first, channels);
-    for (from = 0; from < taps; from += TAPS) {
-      const int32_t n = taps - from < TAPS ? taps - from : TAPS;
-      if (taps > TAPS) gather_pixels(p, from, n);
+    for (from = 0; from < taps; from += MCUFIT_RV32_TAPS) {
+      const int32_t n = taps - from < MCUFIT_RV32_TAPS ? taps - from : MCUFIT_RV32_TAPS;
+      if (taps > MCUFIT_RV32_TAPS) gather_pixels(p, from, n);
       add_taps(p, first, channels, from, n);
     }
     for (i = 0; i < p->count; ++i)
-      put_outputs(&step->requantization, first, channels, p->sums + i * CHANNELS, p->outputs[i] + first);
+      put_outputs(&step->requantization, first, channels, p->sums + i * MCUFIT_RV32_CHANNELS,
+                  p->outputs[i] + first);
   }
   p->count = 0;
 }
@@ -260,6 +261,9 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   row.row_bytes = (int32_t)window->kernel_width * window->input_channels;
   row.contiguous = window->dilation_width == 1 && step->input.pixel_stride == window->input_channels;
   p.count = 0;
+  p.sums = (uint32_t *)(void *)(arena + step->scratch);
+  p.gathered[0] = (int8_t *)(p.sums + 2 * MCUFIT_RV32_CHANNELS);
+  p.gathered[1] = p.gathered[0] + mcufit_at_most(mcufit_conv2d_taps(window), MCUFIT_RV32_TAPS);
   for (y = first_row; y < end_row; ++y) {
     const int32_t origin = (int32_t)y * window->stride_height - window->pad_top;
     int8_t *output = arena + step->output.offset + mcufit_row(&step->output, y);

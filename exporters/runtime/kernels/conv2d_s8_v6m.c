@@ -3,14 +3,11 @@
    inputs share a word, that one product serves two outputs. Two pixels at a time, then: their inputs are
    gathered into words once, padding included, and serve all output channels, two of them at a time. Long
    filters go in chunks. */
+#include "mcufit_scratch.h"
 #include "mcufit_v6m.h"
 
 typedef char mcufit_conv2d_s8_step_bytes
     [sizeof(void *) != 4 || sizeof(mcufit_conv2d_s8_step) == MCUFIT_CONV2D_S8_STEP_BYTES ? 1 : -1];
-
-/* Bounds of the stack: taps that are gathered at once, and output channels whose sums are kept meanwhile. */
-#define TAPS 128
-#define CHANNELS 16
 
 /* Input bytes of two pixels at the same tap, as -(first + second * 2^16) modulo 2^32. Negated since then a
    pair of products with any two int8 stays in [-2^15, 2^15), and two taps of each pixel add up in one word
@@ -23,17 +20,16 @@ static inline uint32_t product(inputs_of_two x, int32_t w) { return x * (uint32_
 static inline void subtract(int32_t *from, int32_t x) { *from = (int32_t)((uint32_t)*from - (uint32_t)x); }
 
 /* Takes the sums of two pixels out of a word: subtracts the lower from sums[0], the upper from
- * sums[CHANNELS].
- */
+   sums[MCUFIT_V6M_CHANNELS]. */
 static inline void take(uint32_t word, int32_t *sums) {
   const int32_t low = (int32_t)((word & 0xFFFFU) ^ 0x8000U) - 0x8000;
   const uint32_t high = (word - (uint32_t)low) >> 16;
   subtract(sums, low);
-  subtract(sums + CHANNELS, (int32_t)(high ^ 0x8000U) - 0x8000);
+  subtract(sums + MCUFIT_V6M_CHANNELS, (int32_t)(high ^ 0x8000U) - 0x8000);
 }
 
-/* Adds the products of n taps of both pixels with filter w to sums[0] and sums[CHANNELS], those with filter v
-   to the sums behind them. */
+/* Adds the products of n taps of both pixels with filter w to sums[0] and sums[MCUFIT_V6M_CHANNELS], those
+   with filter v to the sums behind them. */
 static MCUFIT_NOINLINE void dot(const inputs_of_two *x, const int8_t *w, const int8_t *v, int32_t n,
                                 int32_t *sums) {
 #if defined(MCUFIT_ISA_V6M)
@@ -77,9 +73,9 @@ static MCUFIT_NOINLINE void dot(const inputs_of_two *x, const int8_t *w, const i
         : [w] "l"(w), [v] "l"(v)
         : "cc", "memory");
     subtract(sums, a);
-    subtract(sums + CHANNELS, b);
+    subtract(sums + MCUFIT_V6M_CHANNELS, b);
     subtract(sums + 1, c);
-    subtract(sums + CHANNELS + 1, d);
+    subtract(sums + MCUFIT_V6M_CHANNELS + 1, d);
   }
 #else
   for (; n > 1; n -= 2) {
@@ -180,8 +176,9 @@ typedef struct {
   patch patches[2];
   int8_t *outputs[2];
   int count;
-  inputs_of_two inputs[TAPS];
-  int32_t sums[2 * CHANNELS]; /* [pixel][channel] */
+  /* Of the scratch: */
+  int32_t *sums; /* [pixel][channel] */
+  inputs_of_two *inputs;
 } pixels;
 
 static void gather_pixels(pixels *p, int32_t from, int32_t n) {
@@ -193,11 +190,13 @@ static void add_taps(pixels *p, int32_t first_channel, int32_t channels, int32_t
   const mcufit_conv2d_s8_step *step = p->patches[0].step;
   const int32_t filter_bytes = step->window.kernel_height * p->patches[0].row_bytes;
   const int8_t *w = step->filter + first_channel * filter_bytes + from;
-  int32_t c;
-  for (c = 0; c < channels; c += 2) {
-    const int32_t next = c + 1 < channels ? filter_bytes : 0; /* an odd last one is paired with itself */
-    dot(p->inputs, w, w + next, n, p->sums + c);
+  const inputs_of_two *const inputs = p->inputs;
+  int32_t *sums = p->sums;
+  for (; channels > 0; channels -= 2) {
+    const int32_t next = channels > 1 ? filter_bytes : 0; /* an odd last one is paired with itself */
+    dot(inputs, w, w + next, n, sums);
     w += 2 * filter_bytes;
+    sums += 2;
   }
 }
 
@@ -205,7 +204,8 @@ static void put_outputs(const pixels *p, int32_t first_channel, int32_t channels
   const mcufit_requantization *q = &p->patches[0].step->requantization;
   int i;
   for (i = 0; i < p->count; ++i)
-    mcufit_v6m_requantize(q, first_channel, channels, p->sums + i * CHANNELS, p->outputs[i] + first_channel);
+    mcufit_v6m_requantize(q, first_channel, channels, p->sums + i * MCUFIT_V6M_CHANNELS,
+                          p->outputs[i] + first_channel);
 }
 
 static MCUFIT_NOINLINE void compute_pixels(pixels *p) {
@@ -213,14 +213,15 @@ static MCUFIT_NOINLINE void compute_pixels(pixels *p) {
   const int32_t taps = window->kernel_height * p->patches[0].row_bytes;
   const int32_t *bias = p->patches[0].step->bias;
   int32_t first, from, c;
-  if (taps <= TAPS) gather_pixels(p, 0, taps);
-  for (first = 0; first < window->output_channels; first += CHANNELS) {
+  if (taps <= MCUFIT_V6M_TAPS) gather_pixels(p, 0, taps);
+  for (first = 0; first < window->output_channels; first += MCUFIT_V6M_CHANNELS) {
     const int32_t left = window->output_channels - first;
-    const int32_t channels = left < CHANNELS ? left : CHANNELS;
-    for (c = 0; c < channels; ++c) p->sums[c] = p->sums[CHANNELS + c] = bias[first + c];
-    for (from = 0; from < taps; from += TAPS) {
-      const int32_t n = taps - from < TAPS ? taps - from : TAPS;
-      if (taps > TAPS) gather_pixels(p, from, n);
+    const int32_t channels = left < MCUFIT_V6M_CHANNELS ? left : MCUFIT_V6M_CHANNELS;
+    for (c = 0; c < channels; ++c) p->sums[c] = p->sums[MCUFIT_V6M_CHANNELS + c] = bias[first + c];
+    if (c & 1) p->sums[c] = p->sums[MCUFIT_V6M_CHANNELS + c] = 0; /* nobody reads them */
+    for (from = 0; from < taps; from += MCUFIT_V6M_TAPS) {
+      const int32_t n = taps - from < MCUFIT_V6M_TAPS ? taps - from : MCUFIT_V6M_TAPS;
+      if (taps > MCUFIT_V6M_TAPS) gather_pixels(p, from, n);
       add_taps(p, first, channels, from, n);
     }
     put_outputs(p, first, channels);
@@ -240,6 +241,8 @@ void mcufit_conv2d_s8(const mcufit_conv2d_s8_step *step, int8_t *arena, int16_t 
   row.row_bytes = (int32_t)window->kernel_width * window->input_channels;
   row.contiguous = window->dilation_width == 1 && step->input.pixel_stride == window->input_channels;
   p.count = 0;
+  p.sums = (int32_t *)(void *)(arena + step->scratch);
+  p.inputs = (inputs_of_two *)p.sums + 2 * MCUFIT_V6M_CHANNELS;
   for (y = first_row; y < end_row; ++y) {
     const int32_t origin = (int32_t)y * window->stride_height - window->pad_top;
     int8_t *output = arena + step->output.offset + mcufit_row(&step->output, y);

@@ -4,14 +4,10 @@
    words give the four channels a pair of taps each, and the filter lies likewise: MCUFIT_INTERLEAVED. */
 #define MCUFIT_SMALL
 #include "mcufit_dsp.h"
+#include "mcufit_scratch.h"
 
-/* Channels side by side. */
-#define BLOCK 4
 /* Of step's `interleaved`. */
 #define WIDE 2
-/* Bounds of the stack: the most taps of a filter that is interleaved, and words of gathered input. */
-#define TAPS 50
-#define STRIP 192
 
 /* Two taps, for each channel of a block; a last single one beside 0. */
 typedef struct {
@@ -66,11 +62,11 @@ typedef struct {
   const int8_t *row;  /* the first of three */
   int32_t second, third; /* bytes from there */
   int8_t *output;
-  /* A block's biases, its filter's pairs of taps, column by column, then its scales. In the short form biases
-     are doubled, without it they are 0; pairs always are, which the upper product asks of sums. */
-  uint32_t block[4 + 4 * (TAPS / 2) + 3 * BLOCK];
-  uint32_t strip[STRIP +
-                 1]; /* [input column][kernel row] of four channels, and a word that is read but not used */
+  /* In the scratch: a block's biases, its filter's pairs of taps, column by column, then its scales. In the
+     short form biases are doubled, without it they are 0; pairs always are, which the upper product asks of
+     sums. */
+  uint32_t *block;
+  uint32_t *strip; /* [input column][kernel row] of four channels, and a word that is read but not used */
 } patch;
 
 static inline tap_pair pair_of(uint32_t first, uint32_t second) {
@@ -86,7 +82,7 @@ static inline tap_pair pair_of(uint32_t first, uint32_t second) {
 /* The words of a block whose channels lie tap by tap. They go to the end of where load_block() makes four
    words of two, so that it has read each before it writes there. */
 static MCUFIT_NOINLINE const uint32_t *gather_filter(patch *p, const int8_t *tap, int32_t channels) {
-  uint32_t *const words = p->block + sizeof p->block / sizeof p->block[0] - p->blocks.taps;
+  uint32_t *const words = p->strip - p->blocks.taps;
   uint32_t *to = words;
   int32_t left = p->blocks.taps;
   for (; left > 1; left -= 2) {
@@ -158,8 +154,8 @@ static MCUFIT_NOINLINE void load_block(source *from, uint32_t *to) {
 #else
   const uint32_t *x = from->words;
   int32_t i;
-  for (i = 0; i < BLOCK; ++i) *to++ = from->doubled == 1 ? (uint32_t)from->bias[i] << 1 : 0U;
-  from->bias += BLOCK;
+  for (i = 0; i < MCUFIT_DSP_BLOCK; ++i) *to++ = from->doubled == 1 ? (uint32_t)from->bias[i] << 1 : 0U;
+  from->bias += MCUFIT_DSP_BLOCK;
   for (i = from->taps; i > 0; i -= 2) {
     const uint32_t words[2] = {i == 1 ? *x & 0xFFFFU : x[0], i == 1 ? *x >> 16 : x[1]};
     int32_t k;
@@ -170,7 +166,7 @@ static MCUFIT_NOINLINE void load_block(source *from, uint32_t *to) {
     x += i == 1 ? 1 : 2;
   }
   from->words = x;
-  for (i = 0; i < BLOCK; ++i) {
+  for (i = 0; i < MCUFIT_DSP_BLOCK; ++i) {
     const int32_t bits = -*from->shift++;
     *to++ = (uint32_t)*from->multiplier++;
     *to++ = (uint32_t)from->rounding << ((bits - 1) & 31);
@@ -319,10 +315,10 @@ static inline void compute_short(const uint32_t *x, stretch *s) {
 #else
   for (; s->output != s->end; s->output += s->pixel_stride) {
     const sums all = sum_pairs(x, s->block, s->pairs);
-    const int32_t doubled[BLOCK] = {all.a, all.b, all.c, all.d};
+    const int32_t doubled[MCUFIT_DSP_BLOCK] = {all.a, all.b, all.c, all.d};
     const uint32_t *w = s->block + 4 + 4 * s->pairs;
     int32_t i;
-    for (i = 0; i < BLOCK; ++i) {
+    for (i = 0; i < MCUFIT_DSP_BLOCK; ++i) {
       const mcufit_dsp_scale scale = {(int32_t)w[0], (int32_t)w[1], (int32_t)w[2]};
       s->output[i] = (int8_t)mcufit_saturate_s8(mcufit_dsp_rescale_doubled(doubled[i], scale));
       w += 3;
@@ -451,8 +447,8 @@ static MCUFIT_NOINLINE void start_stretch(patch *p, int32_t x, int32_t count) {
 static inline void compute_stretch(patch *p) {
   const mcufit_depthwise_conv2d_s8_step *step = p->step;
   const int32_t channels = step->window.output_channels;
-  const int32_t rest = channels % BLOCK;
-  const int32_t whole = rest != 0 ? channels - rest - BLOCK : channels;
+  const int32_t rest = channels % MCUFIT_DSP_BLOCK;
+  const int32_t whole = rest != 0 ? channels - rest - MCUFIT_DSP_BLOCK : channels;
   source *blocks = &p->blocks;
   int32_t channel = 0;
   blocks->bias = step->bias;
@@ -477,13 +473,13 @@ static inline void compute_stretch(patch *p) {
       if (p->y == p->last) break;
       move_to_next_row(p);
     }
-    channel += BLOCK;
+    channel += MCUFIT_DSP_BLOCK;
     if (channel >= channels) return;
-    if (channel + BLOCK > channels) {
-      channel -= BLOCK - rest;
-      blocks->bias -= BLOCK - rest;
-      blocks->multiplier -= BLOCK - rest;
-      blocks->shift -= BLOCK - rest;
+    if (channel + MCUFIT_DSP_BLOCK > channels) {
+      channel -= MCUFIT_DSP_BLOCK - rest;
+      blocks->bias -= MCUFIT_DSP_BLOCK - rest;
+      blocks->multiplier -= MCUFIT_DSP_BLOCK - rest;
+      blocks->shift -= MCUFIT_DSP_BLOCK - rest;
     }
   }
 }
@@ -501,6 +497,7 @@ void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int
                                 int16_t end_row) {
   const mcufit_window *window = &step->window;
   const int32_t height = window->kernel_height;
+  const int32_t block_words = mcufit_depthwise_conv2d_s8_dsp_block_words(window);
   patch p;
   int32_t x, y, most;
   p.step = step;
@@ -520,14 +517,16 @@ void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int
   p.blocks.doubled = step->requantization.short_form ? 1 : 32;
   p.blocks.rounding = 2 * step->requantization.output_zero_point + 1;
   p.pixels.pairs = (p.blocks.taps + 1) >> 1;
-  p.wide_block = step->interleaved == WIDE ? 4 + 4 * p.pixels.pairs + 3 * BLOCK : 0;
+  p.block = (uint32_t *)(void *)(arena + step->scratch);
+  p.strip = p.block + block_words;
+  p.wide_block = step->interleaved == WIDE ? block_words : 0;
   p.pixels.pixel_stride = step->output.pixel_stride;
   p.pixels.step = 4 * (window->stride_width * height - 2 * p.pixels.pairs);
   p.input_step = window->stride_height * step->input.row_stride;
   p.first = first_row;
   p.last = end_row - 1;
   p.last_below = last_below(step, end_row);
-  most = (STRIP / height - window->kernel_width) / window->stride_width + 1;
+  most = (MCUFIT_DSP_STRIP / height - window->kernel_width) / window->stride_width + 1;
   for (x = 0; x < window->output_width; x += most) {
     const int32_t left = window->output_width - x;
     start_stretch(&p, x, left < most ? left : most);

@@ -11,6 +11,7 @@ typedef struct {
   int32_t row;        /* of the first row inside, bytes from the ring's start */
   int32_t row_step, ring_bytes, column_step;
   mcufit_taps rows, columns;
+  int32_t *sums; /* of MCUFIT_MVE_BLOCK channels: the scratch */
   int8_t zero_points[LANES];
 } patch;
 
@@ -197,7 +198,7 @@ static void compute_pixel(const mcufit_depthwise_conv2d_s8_step *step, const mcu
                           const patch *p, int8_t *output) {
   const int32_t channels = step->window.output_channels;
   const int32_t multiplier = channels / step->window.input_channels;
-  int32_t sums[MCUFIT_MVE_BLOCK];
+  int32_t *const sums = p->sums;
   int32_t c = 0;
   while (c < channels) {
     const int32_t n = channels - c < MCUFIT_MVE_BLOCK ? channels - c : MCUFIT_MVE_BLOCK;
@@ -221,7 +222,7 @@ static MCUFIT_NOINLINE void compute_inside(const mcufit_depthwise_conv2d_s8_step
   const int32_t channels = window->output_channels;
   const int32_t width = window->kernel_width;
   const int32_t from_step = window->stride_width * (int32_t)step->input.pixel_stride;
-  int32_t sums[MCUFIT_MVE_BLOCK];
+  int32_t *const sums = p->sums;
   rectangle taps;
   taps.across = p->column_step;
   taps.skip_x = p->row_step - width * p->column_step;
@@ -290,6 +291,7 @@ void mcufit_depthwise_conv2d_s8(const mcufit_depthwise_conv2d_s8_step *step, int
   p.row_step = window->dilation_height * step->input.row_stride;
   p.ring_bytes = step->input.ring_rows * step->input.row_stride;
   p.column_step = (int32_t)window->dilation_width * step->input.pixel_stride;
+  p.sums = (int32_t *)(void *)(arena + step->scratch);
   mcufit_mve_fill(p.zero_points, step->input_zero_point, LANES);
   for (y = first_row; y < end_row; ++y) {
     const int32_t origin = (int32_t)y * window->stride_height - window->pad_top;
