@@ -164,11 +164,10 @@ std::string kernel_source(const std::string& kernel) {
     throw Error(ExitCode::internal,
                 fmt::format("runtime: the source of kernel {} was not built into this program", kernel));
   std::string variants;
-  for (const std::string_view isa : kKernelIsas) {
-    const std::string_view text = kernel_text(fmt::format("{}_{}.c", kernel, isa));
+  for (const Isa isa : variant_isas()) {
+    const std::string_view text = kernel_text(fmt::format("{}_{}.c", kernel, to_string(isa)));
     if (!text.empty())
-      variants +=
-          fmt::format("#{} defined(MCUFIT_ISA_{})\n{}", variants.empty() ? "if" : "elif", upper(isa), text);
+      variants += fmt::format("#{} defined({})\n{}", variants.empty() ? "if" : "elif", isa_macro(isa), text);
   }
   if (variants.empty()) return std::string(portable);
   return fmt::format("{}#include \"mcufit_isa.h\"\n\n{}#else\n{}#endif\n", kCLicense, variants, portable);
