@@ -262,7 +262,16 @@ TEST_F(Package, ADamagedManifestIsRefused) {
   damaged = good;
   damaged["flash"]["code_bytes"] = damaged["flash"]["code_bytes"].get<int>() + 1;
   EXPECT_THAT(refused(damaged.dump()), HasSubstr("sum"));
-  for (const char* key : {"files", "target", "ram", "input"}) {
+  for (const auto& [change, message] : std::map<std::string, std::string>{
+           {R"([{"op": "replace", "path": "/scratch/kernels", "value": "neon"}])",
+            "found \"neon\"; accepted"},
+           {R"([{"op": "replace", "path": "/scratch/kernels", "value": "dsp"}])", "dsp"},
+           {R"([{"op": "remove", "path": "/scratch/bytes_behind/v6m"}])", "v6m"},
+           {R"([{"op": "replace", "path": "/scratch/bytes_behind/mve", "value": -4}])", "mve"},
+           {R"([{"op": "add", "path": "/scratch/bytes_behind/sve", "value": 4}])", "sve"}}) {
+    EXPECT_THAT(refused(good.patch(nlohmann::json::parse(change)).dump()), HasSubstr(message)) << change;
+  }
+  for (const char* key : {"files", "target", "ram", "input", "scratch"}) {
     damaged = good;
     damaged.erase(key);
     EXPECT_THAT(refused(damaged.dump()), HasSubstr(key));
