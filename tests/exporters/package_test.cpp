@@ -27,6 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Runs `action`, which must throw an Error with this code, and returns its message.
 template <typename Action>
@@ -212,6 +213,10 @@ TEST_F(Package, HoldsTheNeededKernelsOnly) {
   EXPECT_EQ(
       read_manifest(folder_.path() / "tiny").sources,
       (std::vector<std::string>{"mcufit_fully_connected_s8.c", "tiny.c", "tiny_steps.c", "tiny_weights.c"}));
+  // None of them works in the arena, which is the same on every core.
+  EXPECT_THAT(read_file(folder_.path() / "tiny" / "tiny.h"), HasSubstr("#define TINY_ARENA_BYTES 20\n"));
+  for (const char* file : {"tiny.h", "tiny_steps.c"})
+    EXPECT_THAT(read_file(folder_.path() / "tiny" / file), Not(HasSubstr("SCRATCH"))) << file;
 }
 
 TEST_F(Package, ManifestSaysWhatThePackageIs) {
