@@ -94,6 +94,8 @@ std::span<const Isa> isas() {
   return all;
 }
 
+std::span<const Isa> variant_isas() { return isas().subspan(1); }
+
 std::optional<Isa> find_isa(std::string_view name) {
   const auto found = std::ranges::find_if(isas(), [&](Isa isa) { return to_string(isa) == name; });
   return found == isas().end() ? std::nullopt : std::optional(*found);

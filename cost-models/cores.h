@@ -22,7 +22,11 @@ enum class Isa { portable, mve, dsp, v6m, rv32 };
 
 // "portable", "mve", ...: as the files of the variants are named.
 std::string_view to_string(Isa isa);
+
+// All of them, portable first; and those that kernels have variants for, the one that a core prefers before
+// the others that it runs too.
 std::span<const Isa> isas();
+std::span<const Isa> variant_isas();
 
 // The one of this name; nothing where there is none.
 std::optional<Isa> find_isa(std::string_view name);

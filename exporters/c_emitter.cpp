@@ -9,6 +9,7 @@
 #include "cost-models/layout.h"
 #include "exporters/c_interface.h"
 #include "exporters/c_run.h"
+#include "exporters/c_scratch.h"
 #include "exporters/c_self_test.h"
 #include "exporters/c_steps.h"
 #include "exporters/c_text.h"
@@ -122,9 +123,11 @@ std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, co
     adapters += adapter(name, kernel);
     dispatch += fmt::format("    {}(call, rows);\n", adapter_name(name, kernel));
   }
+  const std::string interface =
+      has_scratch_behind(graph.graph, plan) ? fmt::format("#include \"{}.h\"\n", name) : "";
   return fmt::format(
-      "{0}#include \"{1}_steps.h\"\n\n#include \"{1}_weights.h\"\n#include \"mcufit_runtime.h\"\n\n"
-      "{2}"
+      "{0}#include \"{1}_steps.h\"\n\n{6}#include \"{1}_weights.h\"\n#include \"mcufit_runtime.h\"\n\n"
+      "{7}{2}"
       "/* What calls compute: rows [first, end), or all where `end` is 0. */\n"
       "typedef struct {{\n  int8_t *arena;\n  int16_t first, end;\n}} call_rows;\n\n{3}"
       "/* No pointer to a function is read from data: what can run is what is written here. */\n"
@@ -132,7 +135,7 @@ std::string steps_source(const QuantizedGraph& graph, const MemoryPlan& plan, co
       "                                         const call_rows *rows) {{\n"
       "  for (; call != end && call->kernel != 0; ++call) {{\n{4}  }}\n}}\n\n{5}",
       kCLicense, name, calls_source(graph, plan, name, wide_filters), adapters, dispatch,
-      run_source(graph, plan, name));
+      run_source(graph, plan, name), interface, scratch_macro(graph.graph, plan, name));
 }
 
 void add_weights(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name,
@@ -164,11 +167,10 @@ std::string kernel_source(const std::string& kernel) {
     throw Error(ExitCode::internal,
                 fmt::format("runtime: the source of kernel {} was not built into this program", kernel));
   std::string variants;
-  for (const std::string_view isa : kKernelIsas) {
-    const std::string_view text = kernel_text(fmt::format("{}_{}.c", kernel, isa));
+  for (const Isa isa : variant_isas()) {
+    const std::string_view text = kernel_text(fmt::format("{}_{}.c", kernel, to_string(isa)));
     if (!text.empty())
-      variants +=
-          fmt::format("#{} defined(MCUFIT_ISA_{})\n{}", variants.empty() ? "if" : "elif", upper(isa), text);
+      variants += fmt::format("#{} defined({})\n{}", variants.empty() ? "if" : "elif", isa_macro(isa), text);
   }
   if (variants.empty()) return std::string(portable);
   return fmt::format("{}#include \"mcufit_isa.h\"\n\n{}#else\n{}#endif\n", kCLicense, variants, portable);
@@ -224,6 +226,7 @@ PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const P
                 fmt::format("{}: the arena's {} bytes are no multiple of 4", request.name, plan.arena_bytes));
   }
   check_input(graph.graph, plan);
+  check_scratch(graph.graph, plan);
   PackageFiles files;
   files[request.name + ".h"] = public_header(graph, plan, request);
   files[request.name + ".c"] = model_source(graph, plan, request.name);

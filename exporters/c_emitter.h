@@ -18,8 +18,9 @@ using PackageFiles = std::map<std::string, std::string, std::less<>>;
 // of calls, so that flash can be predicted to the byte from the number of steps and the kernels alone. No
 // pointer to a function is stored or called. Throws
 // Error(input) for a name that is no C identifier, for test vectors of another shape and for a streamed input
-// of which nothing is read. `wide_filters`: depthwise filters have a wide form too, for compilers whose core
-// reads it (Cost::wide_filters()).
+// of which nothing is read, Error(internal) for a plan without room for what its kernels work with.
+// `wide_filters`: depthwise filters have a wide form too, for compilers whose core reads it
+// (Cost::wide_filters()).
 PackageFiles emit_c(const QuantizedGraph& graph, const MemoryPlan& plan, const PackageRequest& request,
                     bool wide_filters = false);
 

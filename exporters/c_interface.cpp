@@ -7,6 +7,7 @@
 
 #include "blocks/foundation/version.h"
 #include "cost-models/layout.h"
+#include "exporters/c_scratch.h"
 #include "exporters/c_steps.h"
 #include "exporters/c_text.h"
 #include "exporters/checksums.h"
@@ -219,12 +220,14 @@ std::string public_header(const QuantizedGraph& graph, const MemoryPlan& plan,
   std::string macros = tensor_macros(prefix + "_INPUT", input, graph.nodes.front().output);
   if (streamed) macros += streamed_macros(graph.graph, plan, prefix);
   macros += tensor_macros(prefix + "_OUTPUT", graph.graph.output_shape(), graph.nodes.back().output) +
-            fmt::format("#define {}_ARENA_BYTES {}\n\n", prefix, plan.arena_bytes);
+            arena_macros(graph.graph, plan, request.name);
   const std::string functions =
       fmt::format(fmt::runtime(streamed ? kRowsFunctions : kWholeFunctions), request.name, prefix);
   const std::string piece = streamed ? fmt::format(kPiece, request.name) : "";
-  return guarded(request.name,
-                 about + use + "\n#include <stdint.h>\n\n" + macros + extern_c(piece + functions));
+  const std::string includes = has_scratch_behind(graph.graph, plan)
+                                   ? "\n#include <stdint.h>\n\n#include \"mcufit_isa.h\"\n\n"
+                                   : "\n#include <stdint.h>\n\n";
+  return guarded(request.name, about + use + includes + macros + extern_c(piece + functions));
 }
 
 std::string model_source(const QuantizedGraph& graph, const MemoryPlan& plan, const std::string& name) {

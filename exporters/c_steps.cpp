@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cost-models/layout.h"
+#include "exporters/c_scratch.h"
 #include "exporters/interleaved_filter.h"
 #include "exporters/steps.h"
 
@@ -59,14 +60,22 @@ std::string text_of(const mcufit_requantization& q, std::string_view node) {
       node, q.output_zero_point, q.output_min, q.output_max, q.short_form);
 }
 
+// What the C text of a step names.
+struct Names {
+  std::string_view package;  // "model"
+  std::string node;          // "model_n3"
+  std::string step;          // "model_step3"
+};
+
 // `interleaved` as the core's kernel may read the filter.
-std::string text_of(const mcufit_conv2d_s8_step& s, int interleaved, std::string_view node) {
+std::string text_of(const mcufit_conv2d_s8_step& s, int interleaved, const Names& names) {
   return fmt::format(
       "    .input = {},\n    .output = {},\n    .window = {},\n"
-      "    .input_zero_point = {}, .interleaved = MCUFIT_INTERLEAVED({}), .scratch = {},\n"
+      "    .input_zero_point = {}, .interleaved = MCUFIT_INTERLEAVED({}), .scratch = {}({}),\n"
       "    .filter = {}_filter,\n    .bias = {}_bias,\n    .requantization = {}",
-      text_of(s.input), text_of(s.output), text_of(s.window), s.input_zero_point, interleaved, s.scratch,
-      node, node, text_of(s.requantization, node));
+      text_of(s.input), text_of(s.output), text_of(s.window), s.input_zero_point, interleaved,
+      scratch_macro_name(names.package), s.scratch, names.node, names.node,
+      text_of(s.requantization, names.node));
 }
 
 std::string text_of(const mcufit_fully_connected_s8_step& s, int interleaved, std::string_view node) {
@@ -232,31 +241,32 @@ struct Body {
   std::string before = {};  // definitions that the step needs in front of it
 };
 
-Body body_of(const Conv2dStep& s, std::string_view node) {
+Body body_of(const Conv2dStep& s, const Names& names) {
   const InterleavedFilter again = interleave(s);
-  return {"mcufit_conv2d_s8_step", text_of(s.fields, again.outputs > 0 ? 1 : 0, node),
-          interleaved_arrays(s.tables, again, node)};
+  return {"mcufit_conv2d_s8_step", text_of(s.fields, again.outputs > 0 ? 1 : 0, names),
+          interleaved_arrays(s.tables, again, names.node)};
 }
 
-Body body_of(const DepthwiseConv2dStep& s, std::string_view node, bool wide) {
+Body body_of(const DepthwiseConv2dStep& s, const Names& names, bool wide) {
   const InterleavedFilter again = wide ? widen(s) : interleave(s);
   const int order = wide ? 2 : 1;
-  return {"mcufit_depthwise_conv2d_s8_step", text_of(s.fields, again.outputs > 0 ? order : 0, node),
-          interleaved_arrays(s.tables, again, node, wide ? "wide" : "interleaved")};
+  return {"mcufit_depthwise_conv2d_s8_step", text_of(s.fields, again.outputs > 0 ? order : 0, names),
+          interleaved_arrays(s.tables, again, names.node, wide ? "wide" : "interleaved")};
 }
 
-Body body_of(const FullyConnectedStep& s, std::string_view node) {
+Body body_of(const FullyConnectedStep& s, const Names& names) {
   const InterleavedFilter again = interleave(s);
-  return {"mcufit_fully_connected_s8_step", text_of(s.fields, again.outputs, node),
-          interleaved_arrays(s.tables, again, node)};
+  return {"mcufit_fully_connected_s8_step", text_of(s.fields, again.outputs, names.node),
+          interleaved_arrays(s.tables, again, names.node)};
 }
 
-Body body_of(const RuntimeStep& step, std::string_view node, std::string_view name, bool wide_filters) {
+Body body_of(const RuntimeStep& step, const Names& names, bool wide_filters) {
+  const std::string &node = names.node, &name = names.step;
   return std::visit(
       overloaded{
-          [&](const Conv2dStep& s) { return body_of(s, node); },
-          [&](const DepthwiseConv2dStep& s) { return body_of(s, node, wide_filters); },
-          [&](const FullyConnectedStep& s) { return body_of(s, node); },
+          [&](const Conv2dStep& s) { return body_of(s, names); },
+          [&](const DepthwiseConv2dStep& s) { return body_of(s, names, wide_filters); },
+          [&](const FullyConnectedStep& s) { return body_of(s, names); },
           [&](const AddStep& s) {
             return Body{"mcufit_add_s8_step", text_of(s.fields)};
           },
@@ -338,19 +348,18 @@ StepText step_text(const QuantizedGraph& graph, const MemoryPlan& plan, const Ke
                    std::string_view package, bool wide_filters) {
   const NodeId id = call.node;
   const RuntimeStep step = make_step(graph, plan, id, call.tile);
-  const std::string node = fmt::format("{}_n{}", package, id);
-  const std::string name = step_name(call, package);
-  const Body body = body_of(step, node, name, wide_filters);
+  const Names names{package, fmt::format("{}_n{}", package, id), step_name(call, package)};
+  const Body body = body_of(step, names, wide_filters);
   StepText text;
   text.kernel = kernel_of(graph.graph, plan, id).value();
   text.end = std::visit([](const auto& s) { return int{s.end}; }, step);
   const std::string title = fmt::format("/* {} */\n", c_comment(graph.graph.node(id).name));
-  text.step =
-      fmt::format("{}{}static const {} {} = {{\n{}}};\n", title, body.before, body.type, name, body.fields);
+  text.step = fmt::format("{}{}static const {} {} = {{\n{}}};\n", title, body.before, body.type, names.step,
+                          body.fields);
   if (!body.arrays.empty()) text.tables = title;
   for (const Array& a : body.arrays) {
     text.tables += a.definition;
-    text.externals += external(a, node);
+    text.externals += external(a, names.node);
   }
   return text;
 }

@@ -19,7 +19,7 @@ std::string c_array(std::string_view declaration, std::span<const std::int32_t> 
 // Numbers a line, as the inside of braces, each line indented by `indent` spaces.
 std::string c_numbers(std::span<const std::int8_t> values, std::size_t indent);
 
-// One kernel call of a package as C text.
+// One kernel call of a package as C text, which names the macro of scratch_macro().
 struct StepText {
   std::string kernel;     // "conv2d_s8"
   std::string step;       // definition of `static const mcufit_conv2d_s8_step <name>_step<id>`

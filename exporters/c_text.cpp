@@ -13,6 +13,8 @@ std::string upper(std::string_view name) {
   return text;
 }
 
+std::string isa_macro(Isa isa) { return "MCUFIT_ISA_" + upper(to_string(isa)); }
+
 std::string guarded(std::string_view file_stem, const std::string& body) {
   const std::string guard = upper(file_stem) + "_H";
   return fmt::format("{}#ifndef {}\n#define {}\n\n{}\n#endif\n", kCLicense, guard, guard, body);

@@ -12,10 +12,6 @@ struct EmbeddedFile {
   std::string_view content;
 };
 
-// Instruction sets that kernels may have variants for, the richest first. mcufit_isa.h asks the compiler for
-// MCUFIT_ISA_<name in capitals>.
-inline constexpr std::string_view kKernelIsas[] = {"mve", "dsp", "v6m", "rv32"};
-
 // The runtime that packages carry: its headers, one <kernel>.c per kernel, one <kernel>_<isa>.c per variant.
 std::span<const EmbeddedFile> runtime_files();
 

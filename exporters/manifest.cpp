@@ -11,6 +11,7 @@
 #include "blocks/foundation/json_reader.h"
 #include "blocks/foundation/version.h"
 #include "cost-models/layout.h"
+#include "exporters/c_scratch.h"
 #include "exporters/c_steps.h"
 #include "exporters/tile_columns.h"
 
@@ -35,6 +36,14 @@ json to_json(const RamLedger& r) {
           {"data_bss_bytes", r.data_bss_bytes},
           {"stack_bytes", r.stack_bytes},
           {"ram_bytes", r.total()}};
+}
+
+json scratch(const Graph& lowered, const MemoryPlan& plan) {
+  json behind = json::object();
+  for (const Isa isa : variant_isas()) {
+    if (isa != plan.isa) behind[std::string(to_string(isa))] = scratch_bytes_behind(lowered, plan, isa);
+  }
+  return {{"kernels", to_string(plan.isa)}, {"bytes_behind", std::move(behind)}};
 }
 
 json tensor(const QuantizedGraph& graph, const MemoryPlan& plan, NodeId id) {
@@ -140,6 +149,19 @@ RamLedger read_ram(ObjectReader& r) {
                       .stack_bytes = bytes(r, "stack_bytes")};
   if (bytes(r, "ram_bytes") != ram.total()) r.problem("ram_bytes", "is not the sum of the others");
   return ram;
+}
+
+ManifestScratch read_scratch(ObjectReader& r) {
+  std::vector<std::string> names;
+  for (const Isa isa : isas()) names.emplace_back(to_string(isa));
+  ManifestScratch scratch;
+  scratch.kernels = find_isa(r.choice("kernels", names, "whose is in the plan")).value_or(Isa::portable);
+  r.object("bytes_behind", "by which the arena is longer for others", [&](ObjectReader& behind) {
+    for (const Isa isa : variant_isas()) {
+      if (isa != scratch.kernels) scratch.bytes_behind[isa] = bytes(behind, to_string(isa));
+    }
+  });
+  return scratch;
 }
 
 // With its size, which must be that of the shape.
@@ -258,6 +280,7 @@ std::string emit_manifest(const PackageFiles& files, const QuantizedGraph& graph
                          {"wide_filters", cost.wide_filters()},
                          {"flash", to_json(cost.flash)},
                          {"ram", to_json(cost.ram)},
+                         {"scratch", scratch(g, cost.plan)},
                          {"code_estimated", cost.code_estimated},
                          {"plan", to_json(cost.plan)},
                          {"steps", steps(graph, cost.plan, name)},
@@ -265,6 +288,11 @@ std::string emit_manifest(const PackageFiles& files, const QuantizedGraph& graph
                          {"files", std::move(list)},
                          {"provenance", request.provenance == nullptr ? json() : *request.provenance}};
   return manifest.dump(2) + "\n";
+}
+
+std::int64_t arena_bytes(const Manifest& manifest, Isa isa) {
+  const auto behind = manifest.scratch.bytes_behind.find(isa);
+  return manifest.ram.arena_bytes + (behind == manifest.scratch.bytes_behind.end() ? 0 : behind->second);
 }
 
 bool streams_input(const Manifest& manifest) { return manifest.steps.front().kernel == kInputRow; }
@@ -312,6 +340,7 @@ Manifest read_manifest(const fs::path& folder) {
   manifest.steps = Part(file, calls, "steps").read<std::vector<ManifestStep>>(read_steps);
   manifest.flash = Part(file, whole, "flash").read<FlashLedger>(read_flash);
   manifest.ram = Part(file, whole, "ram").read<RamLedger>(read_ram);
+  manifest.scratch = Part(file, whole, "scratch").read<ManifestScratch>(read_scratch);
   const json vectors = {{"self_test", {{"self_test", whole.value("self_test", json())}}}};
   manifest.self_test =
       Part(file, vectors, "self_test").read<std::vector<NodeChecksums>>([&](ObjectReader& reader) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
@@ -43,7 +44,8 @@ struct PackageRequest {
 // - NAME_selftest.c, .h: golden vectors and NAME_selftest(), which returns the number of differing vectors
 // - mcufit_*.h, mcufit_*.c: the runtime, the needed kernels only
 // - NAME.tflite: the same network, where that format can say it; what `mcufit export` and `analyze` read
-// - manifest.json: every file's SHA-256 and size, the ledger, the plan, tool version, target, symbols
+// - manifest.json: every file's SHA-256 and size, the ledger, the plan, by how many bytes the arena is longer
+//   on cores of other instruction sets, tool version, target, symbols
 //
 // Equal arguments give equal bytes in every file. The folder is written beside its place and renamed into it;
 // a package there is replaced, any other folder with something in it is not. Throws Error(io), Error(input)
@@ -76,6 +78,12 @@ struct ManifestStep {
 // True for a call that adds up the rows of its input and writes its output, of one row, with the last.
 bool sums_rows(const ManifestStep& step);
 
+// What kernels work with in the arena.
+struct ManifestScratch {
+  Isa kernels = Isa::portable;               // whose is in the plan
+  std::map<Isa, std::int64_t> bytes_behind;  // by which the arena is longer for the others
+};
+
 // What manifest.json says that a validation needs.
 struct Manifest {
   std::string name;
@@ -88,7 +96,11 @@ struct Manifest {
   std::vector<std::string> sources;  // the .c files, sorted
   FlashLedger flash;
   RamLedger ram;
+  ManifestScratch scratch;
 };
+
+// Of the package as it is compiled for a core of this instruction set.
+std::int64_t arena_bytes(const Manifest& manifest, Isa isa);
 
 // True when the package takes its input row by row; its first call is the input then, and the first of each
 // further tile that takes it.

@@ -76,17 +76,17 @@ QuantizedGraph two_layers() {
 }
 
 // The steps of a plan that runs everything behind the input as one group.
-MemoryPlan one_group(const Graph& lowered) {
+MemoryPlan one_group(const Graph& lowered, Isa isa) {
   std::vector<Step> steps{{.nodes = {0}}, {.nodes = {}, .by_rows = true}};
   for (NodeId id = 1; id < lowered.size(); ++id) steps[1].nodes.push_back(id);
-  return unshared_plan(lowered, std::move(steps));
+  return unshared_plan(lowered, std::move(steps), isa);
 }
 
 // The same with the input in the group.
-MemoryPlan fed_group(const Graph& lowered) {
+MemoryPlan fed_group(const Graph& lowered, Isa isa) {
   std::vector<Step> steps{{.nodes = {}, .by_rows = true}};
   for (NodeId id = 0; id < lowered.size(); ++id) steps[0].nodes.push_back(id);
-  return unshared_plan(lowered, std::move(steps));
+  return unshared_plan(lowered, std::move(steps), isa);
 }
 
 // With what only groups have.
@@ -266,10 +266,10 @@ CodeSizes measure_code_sizes(const Target& target) {
   const Toolchain toolchain(device, target, scratch.path());
   const CompilerLibrary library(toolchain);
   const auto compiled = [&](const QuantizedGraph& graph) {
-    return compile(graph, plan(graph.graph), target, toolchain, library);
+    return compile(graph, plan(graph.graph, device.isa()), target, toolchain, library);
   };
   const auto grouped = [&](const QuantizedGraph& graph) {
-    return compile(graph, one_group(graph.graph), target, toolchain, library);
+    return compile(graph, one_group(graph.graph, device.isa()), target, toolchain, library);
   };
   const Compiled base = compiled(network(0));
   const std::int64_t dispatch = dispatch_bytes(base, compiled(one_layer()));
@@ -281,7 +281,7 @@ CodeSizes measure_code_sizes(const Target& target) {
     sizes.kernels[kernel] = kernel_code(rows, kernel, dispatch, toolchain, library);
   add_row_order(base, rows, sizes);
   const auto fed = [&](const QuantizedGraph& graph) {
-    return compile(graph, fed_group(graph.graph), target, toolchain, library);
+    return compile(graph, fed_group(graph.graph, device.isa()), target, toolchain, library);
   };
   add_input_row(rows, fed(sums()), sizes);
   sizes.core = target.core;

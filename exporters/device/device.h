@@ -65,13 +65,14 @@ struct DeviceReport {
   std::int64_t instructions_most_per_row = 0;  // from one row of the input to the next; 0: it comes whole
   std::int64_t stack_bytes = 0;                // high-water mark of <name>_invoke(), painted
   std::int64_t stack_bound_bytes = 0;  // from -fstack-usage and the call graph; 0: the compiler has none
-  // Distinct bytes written by sender and model; the plan's tensors, padding left out.
+  // Distinct bytes written by sender and model: the plan's tensors, padding left out, and what kernels used
+  // of their scratch.
   std::int64_t arena_touched_bytes = 0;
   LinkedSizes linked;
 };
 
 // What the ledgers of a package are on a device: as its manifest says on its target's core; on others with
-// the code size table of that core, where there is one.
+// the code size table of that core, where there is one, and with the arena of its kernels.
 struct Prediction {
   FlashLedger flash;
   RamLedger ram;

@@ -183,6 +183,11 @@ std::vector<Device> make_devices() {
 
 }  // namespace
 
+Isa Device::isa() const {
+  const Core* core = find_core(name);
+  return core == nullptr ? Isa::portable : core->isa;
+}
+
 Target Device::limits_for(const Target& target) const {
   if (target.core == name || !has_memories()) return target;
   Target limits = target;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cost-models/cores.h"
 #include "cost-models/target.h"
 
 namespace mcufit {
@@ -55,6 +56,8 @@ struct Device {
 
   bool has_memories() const { return flash.bytes > 0; }
   bool has_linker_script() const { return scratch.bytes > 0; }
+  // Which variants of the kernels its compiler takes.
+  Isa isa() const;
   // The limits of a package on this device: its target's own where it was made for this core, otherwise the
   // board's memories.
   Target limits_for(const Target& target) const;

@@ -124,12 +124,12 @@ constexpr std::string_view kGlue = R"(/* SPDX-License-Identifier: Apache-2.0 */
 #define MODEL_PROGRESS {0}_progress
 )";
 
-std::string glue(const Manifest& manifest, std::int64_t samples) {
+std::string glue(const Manifest& manifest, const Device& device, std::int64_t samples) {
   const ManifestStep& first = manifest.steps.front();
   const bool streamed = streams_input(manifest), grouped = kernels_of(manifest).contains(kRowOrder);
   const std::int64_t row_bytes = std::int64_t{first.shape.width} * first.shape.channels;
   return fmt::format(kGlue, manifest.name, kFirmwareVersion, samples, manifest.input_bytes,
-                     manifest.output_bytes, manifest.output_offset, manifest.ram.arena_bytes,
+                     manifest.output_bytes, manifest.output_offset, arena_bytes(manifest, device.isa()),
                      manifest.steps.size(), places(manifest), streamed ? 1 : 0, streamed ? row_bytes : 0,
                      grouped ? 1 : 0, streamed ? first.shape.channels : 0, upper(manifest.name));
 }
@@ -196,7 +196,7 @@ Image build_image(const fs::path& package, const Manifest& manifest, const Devic
     image.library = add_library(toolchain, calls);
     image.stack_bound_bytes = calls.stack_bound(outermost_function(streams_input(manifest), manifest.name));
   }
-  write_file(work / "mcufit_fw_model.h", glue(manifest, samples));
+  write_file(work / "mcufit_fw_model.h", glue(manifest, device, samples));
   for (std::string& object : compile_firmware(sources, firmware, toolchain))
     objects.push_back(std::move(object));
   const std::string script = device.has_linker_script() ? "firmware.ld" : "";

@@ -29,7 +29,7 @@ struct Measured {
 Measured measure(const QuantizedGraph& net, const Target& target, const Device& device,
                  const fs::path& folder, Random& random) {
   Cost cost;
-  cost.plan = plan(net.graph);
+  cost.plan = plan(net.graph, device.isa());
   PackageRequest request;
   request.name = "layers";
   request.target = target;

@@ -6,7 +6,6 @@
 
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
-#include "cost-models/cores.h"
 #include "exporters/device/device.h"
 #include "exporters/device/emulation.h"
 #include "exporters/device/layers.h"
@@ -116,8 +115,8 @@ DeviceReport validate(const RunRequest& request, std::span<const TestVector> sam
 
 Prediction predict(const Manifest& manifest, const Device& device) {
   Prediction predicted{manifest.flash, manifest.ram, false};
-  const Core* core = find_core(device.name);
-  if (core == nullptr || core->isa != Isa::dsp) predicted.flash.wider_filter_bytes = 0;
+  if (device.isa() != Isa::dsp) predicted.flash.wider_filter_bytes = 0;
+  predicted.ram.arena_bytes = arena_bytes(manifest, device.isa());
   if (device.name == manifest.target.core || !device.has_memories()) return predicted;
   const CodeSizesForTarget table = load_code_sizes(device.limits_for(manifest.target));
   const CodeCost code = price_code(kernels_of(manifest), std::ssize(manifest.steps), table.sizes);

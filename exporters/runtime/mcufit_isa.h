@@ -29,17 +29,26 @@
 #endif
 
 /* Filters of convolutions and fully_connected are interleaved for the DSP instructions, which Helium's are
-   ahead of. */
+   ahead of. Objects that were compiled with other flags, and so for the other order, do not link. */
 #if defined(MCUFIT_ISA_DSP) && !defined(MCUFIT_ISA_MVE)
 #define MCUFIT_INTERLEAVED(outputs) (outputs)
 #define MCUFIT_INTERLEAVES
 #define MCUFIT_WORD_ALIGNED __attribute__((aligned(4)))
-/* Objects that were compiled with other flags, and so for the other order, do not link. */
 #define mcufit_conv2d_s8 mcufit_conv2d_s8_interleaved
 #define mcufit_depthwise_conv2d_s8 mcufit_depthwise_conv2d_s8_interleaved
 #define mcufit_fully_connected_s8 mcufit_fully_connected_s8_interleaved
 #else
 #define MCUFIT_INTERLEAVED(outputs) 0
+#endif
+
+/* Nor do those whose steps have no room in the arena for what the variant works with: mcufit_scratch.h. */
+#if defined(MCUFIT_ISA_MVE)
+#define mcufit_conv2d_s8 mcufit_conv2d_s8_mve
+#define mcufit_depthwise_conv2d_s8 mcufit_depthwise_conv2d_s8_mve
+#elif defined(MCUFIT_ISA_V6M)
+#define mcufit_conv2d_s8 mcufit_conv2d_s8_v6m
+#elif defined(MCUFIT_ISA_RV32)
+#define mcufit_conv2d_s8 mcufit_conv2d_s8_rv32
 #endif
 
 #endif

@@ -83,10 +83,12 @@ void make_portable(const fs::path& package) {
 LayerRun run_layer(const Graph& graph, const char* core, bool portable) {
   const ScratchFolder scratch(fs::temp_directory_path());
   const QuantizedGraph net = random_integers(graph, 1);
-  Target target = find_device(core).limits_for(Target{});
+  const Device& device = find_device(core);
+  Target target = device.limits_for(Target{});
   target.clock_hz = 1;  // what is counted knows no time
   target.source = target.board;
-  write_package(scratch.path() / "package", net, price(net.graph, no_code_sizes()),
+  write_package(scratch.path() / "package", net,
+                price(net.graph, no_code_sizes(), plan(net.graph, device.isa())),
                 {.name = "layer", .target = target, .self_test = {}});
   if (portable) make_portable(scratch.path() / "package");
   const bool cycles = load_cycle_table(core).has_value();

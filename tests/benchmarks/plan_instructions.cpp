@@ -21,6 +21,7 @@ namespace mcufit {
 namespace {
 
 constexpr std::uint64_t kSeed = 1;
+constexpr Isa kIsa = Isa::dsp;  // of the Cortex-M4
 
 struct Case {
   std::string name;
@@ -74,10 +75,10 @@ void print(const QuantizedGraph& net, const std::vector<Case>& cases, std::size_
 
 // Of the factors at which RAM was published the least and the largest that tiles make use of.
 std::vector<Case> published_cases(const testing::PublishedNet& net, const Graph& graph) {
-  std::vector<Case> cases{{"layer by layer", plan(graph)},
-                          {"input row by row", plan(graph, {.input_streamed = true})}};
+  std::vector<Case> cases{{"layer by layer", plan(graph, kIsa)},
+                          {"input row by row", plan(graph, {.input_streamed = true, .isa = kIsa})}};
   for (const testing::PublishedPoint& p : net.published) {
-    MemoryPlan tiles = plan(graph, {.input_streamed = true, .most_mac_factor = p.mac_factor});
+    MemoryPlan tiles = plan(graph, {.input_streamed = true, .most_mac_factor = p.mac_factor, .isa = kIsa});
     if (tiles.arena_bytes < cases.back().plan.arena_bytes)
       cases.push_back({fmt::format("in tiles, MAC factor at most {:.2f}", p.mac_factor), std::move(tiles)});
   }
@@ -108,9 +109,9 @@ void print_shared(const std::string& name, const std::string& file) {
   }
   const QuantizedGraph net = import_tflite(read_file(path), name);
   print(net,
-        {{"layer by layer", plan(net.graph)},
-         {"least RAM", plan(net.graph, {})},
-         {"input row by row", plan(net.graph, {.input_streamed = true})}},
+        {{"layer by layer", plan(net.graph, kIsa)},
+         {"least RAM", plan(net.graph, {.isa = kIsa})},
+         {"input row by row", plan(net.graph, {.input_streamed = true, .isa = kIsa})}},
         4);
 }
 
@@ -118,10 +119,10 @@ void print_shared(const std::string& name, const std::string& file) {
 void print_family(const std::string& name) {
   const Family& f = family(name);
   const QuantizedGraph net = sized(lower(f.build(default_hyperparameters(f), {{48, 48, 1}, 2})));
-  std::vector<Case> cases{{"layer by layer", plan(net.graph)}};
+  std::vector<Case> cases{{"layer by layer", plan(net.graph, kIsa)}};
   for (const double factor : {1.0, 1.2, 2.0})
     cases.push_back({fmt::format("least RAM, MAC factor at most {}", factor),
-                     plan(net.graph, {.most_mac_factor = factor})});
+                     plan(net.graph, {.most_mac_factor = factor, .isa = kIsa})});
   print(net, cases, 4);
 }
 

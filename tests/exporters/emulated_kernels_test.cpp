@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cctype>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -15,13 +14,14 @@
 #include "blocks/foundation/error.h"
 #include "blocks/foundation/files.h"
 #include "blocks/lower.h"
+#include "cost-models/cores.h"
 #include "cost-models/plan.h"
 #include "cost-models/target.h"
 #include "exporters/c_emitter.h"
+#include "exporters/c_text.h"
 #include "exporters/device/devices.h"
 #include "exporters/device/emulation.h"
 #include "exporters/device/toolchain.h"
-#include "exporters/embedded_files.h"
 #include "exporters/interleaved_filter.h"
 #include "exporters/scratch_folder.h"
 #include "exporters/steps.h"
@@ -280,13 +280,6 @@ std::string linker_script(const Device& device) {
          "  firmware_stack_top = ORIGIN(SCRATCH) + LENGTH(SCRATCH);\n}\n";
 }
 
-// "MCUFIT_ISA_DSP".
-std::string macro_of(std::string_view isa) {
-  std::string macro = "MCUFIT_ISA_";
-  for (const char c : isa) macro.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
-  return macro;
-}
-
 // A network of the ops that are tested, whose package brings their kernels.
 PackageFiles package_of_kernels() {
   GraphBuilder b("kernels", {4, 4, 4});
@@ -325,6 +318,8 @@ Image built(const Toolchain& toolchain, const std::vector<std::string>& kernel_f
     toolchain.compile(firmware / file, file, flags);
     objects.push_back(file + ".o");
   }
+  // What calls the kernels is of their core, where the firmware is of another one.
+  std::erase_if(flags, [](const std::string& flag) { return flag.starts_with("-mcpu="); });
   toolchain.compile(source / "tests/exporters/emulated_kernels.c", "cases", flags);
   objects.emplace_back("cases.o");
   write_file(toolchain.folder() / "cases.ld", linker_script(toolchain.device()));
@@ -335,29 +330,23 @@ Image built(const Toolchain& toolchain, const std::vector<std::string>& kernel_f
 }
 
 // Packages of this core take the instruction set's variants, and not those of a richer one.
-void expect_selects(const Toolchain& toolchain, std::string_view isa) {
+void expect_selects(const Toolchain& toolchain, Isa isa) {
   std::string text = "#include \"mcufit_isa.h\"\n#if ";
-  for (const std::string_view richer : kKernelIsas) {
-    if (richer == isa) break;
-    text += "defined(" + macro_of(richer) + ") || ";
+  for (const Isa preferred : variant_isas()) {
+    if (preferred == isa) break;
+    text += "defined(" + isa_macro(preferred) + ") || ";
   }
-  text += "!defined(" + macro_of(isa) + ")\n#error \"other variants\"\n#endif\ntypedef int selected;\n";
+  text += "!defined(" + isa_macro(isa) + ")\n#error \"other variants\"\n#endif\ntypedef int selected;\n";
   write_file(toolchain.folder() / "selected.c", text);
   EXPECT_NO_THROW(toolchain.compile("selected.c", "selected",
                                     {"-I" + (fs::path(MCUFIT_SOURCE_DIR) / "exporters/runtime").string()}))
-      << isa;
+      << to_string(isa);
 }
 
 std::vector<const char*> variant_cores() {
   std::vector<const char*> cores;
   for (const VariantCore& v : kVariantCores) cores.push_back(v.core);
   return cores;
-}
-
-std::string_view isa_of(std::string_view core) {
-  return std::find_if(kVariantCores.begin(), kVariantCores.end(),
-                      [&](const VariantCore& v) { return v.core == core; })
-      ->isa;
 }
 
 Target target_of(const Device& device) {
@@ -386,7 +375,7 @@ TEST_P(EmulatedKernels, EqualThePortableOnes) {
   if (missing_program(device)) GTEST_SKIP() << missing_program(device)->name << " is not installed";
   const ScratchFolder scratch(fs::temp_directory_path());
   const Toolchain toolchain(device, target_of(device), scratch.path());
-  expect_selects(toolchain, isa_of(device.name));
+  expect_selects(toolchain, find_core(device.name)->isa);
   const Image image = built(toolchain);
   const Cases cases = drawn_cases(*find_isa(isa_of(device.name)));
   ASSERT_EQ(cases.expected.size(), std::size_t{kOps} * kCasesPerOp) << "a kind of kTestedKernels has no case";
@@ -402,6 +391,10 @@ TEST_P(EmulatedKernels, EqualThePortableOnes) {
   ASSERT_EQ(results.size(), at);
 }
 
+TEST(VariantCores, RunTheirInstructionSet) {
+  for (const VariantCore& v : kVariantCores) EXPECT_EQ(to_string(find_core(v.core)->isa), v.isa) << v.core;
+}
+
 // Filters are interleaved for the kernel that this core has where the compiler optimizes.
 TEST(InterleavedKernels, DoNotLinkWithObjectsForTheOtherOrder) {
   const Device& device = find_device("cortex-m4");
@@ -411,6 +404,16 @@ TEST(InterleavedKernels, DoNotLinkWithObjectsForTheOtherOrder) {
   EXPECT_NO_THROW(built(toolchain));
   EXPECT_THAT([&] { built(toolchain, {"-O0"}); },
               ::testing::ThrowsMessage<Error>(::testing::HasSubstr("mcufit_conv2d_s8_interleaved")));
+}
+
+// What calls this one may have no room in the arena for what it works with.
+TEST(ArmV6MKernels, DoNotLinkWithObjectsForPortableOnes) {
+  const Device& device = find_device("cortex-m0");
+  if (missing_program(device)) GTEST_SKIP() << missing_program(device)->name << " is not installed";
+  const ScratchFolder scratch(fs::temp_directory_path());
+  const Toolchain toolchain(device, target_of(device), scratch.path());
+  EXPECT_THAT([&] { built(toolchain, {"-Os"}); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("mcufit_conv2d_s8_v6m")));
 }
 
 INSTANTIATE_TEST_SUITE_P(Cores, EmulatedKernels, ::testing::ValuesIn(variant_cores()));

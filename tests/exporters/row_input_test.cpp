@@ -241,9 +241,11 @@ void expect_validates(const QuantizedGraph& graph, const MemoryPlan& plan, const
   write_package(folder / "package", graph, cost, {"net", target, {vectors[0]}, nullptr});
   const DeviceReport report = validate({folder / "package", folder / "work", "", &graph}, vectors);
   EXPECT_FALSE(report.first_mismatch.has_value()) << to_json(report).dump(2);
-  EXPECT_EQ(report.linked.arena_bytes, cost.ram.arena_bytes);
+  const Prediction predicted = predict(read_manifest(folder / "package"), find_device(target.core));
+  EXPECT_EQ(report.linked.arena_bytes, predicted.ram.arena_bytes);
   EXPECT_EQ(report.linked.data_bss_bytes, cost.ram.data_bss_bytes);
-  EXPECT_EQ(report.arena_touched_bytes, covered_bytes(plan, graph.graph));
+  EXPECT_GE(report.arena_touched_bytes, covered_bytes(plan, graph.graph));
+  EXPECT_LE(report.arena_touched_bytes, covered_bytes(plan, graph.graph, Isa::dsp));
   EXPECT_LE(report.stack_bytes, report.stack_bound_bytes);
   EXPECT_EQ(report.instructions_most_per_row > 0, streams_input(plan));
   EXPECT_LT(report.instructions_most_per_row, report.instructions_per_inference);

@@ -6,9 +6,11 @@
 
 #include "cost-models/group_tiles.h"
 #include "cost-models/grouping.h"
+#include "cost-models/kernel_scratch.h"
 #include "cost-models/plan_groups.h"
 #include "cost-models/row_schedule.h"
 #include "cost-models/unshared_plan.h"
+#include "exporters/c_scratch.h"
 #include "exporters/checksums.h"
 #include "tests/cost-models/random_tiles.h"
 
@@ -128,7 +130,23 @@ MemoryPlan longest_groups(const Graph& lowered, InputUse input) {
   return plan_of(lowered, groups_of(rows, input, [&] { return lowered.size(); }));
 }
 
-std::int64_t covered_bytes(const MemoryPlan& plan, const Graph& lowered) {
+MemoryPlan with_scratch(MemoryPlan plan, const Graph& lowered, Isa isa) {
+  const std::int64_t offset = plan.arena_bytes;
+  plan.isa = isa;
+  for (Step& step : plan.steps) {
+    for (const NodeId id : step.nodes)
+      step.scratch_bytes = std::max(step.scratch_bytes, kernel_scratch_bytes(lowered, id, isa));
+    if (step.scratch_bytes > 0) step.scratch_offset = offset;
+    plan.arena_bytes = std::max(plan.arena_bytes, offset + step.scratch_bytes);
+  }
+  verify(plan, lowered);
+  return plan;
+}
+
+namespace {
+
+// Which bytes of the arena lie in a tensor.
+std::vector<bool> covered(const MemoryPlan& plan, const Graph& lowered) {
   const std::vector<std::int64_t> made = bytes_made(lowered, plan);
   std::vector<bool> covered(static_cast<std::size_t>(plan.arena_bytes));
   for (const Placement& p : plan.placements) {
@@ -136,7 +154,22 @@ std::int64_t covered_bytes(const MemoryPlan& plan, const Graph& lowered) {
     std::fill_n(covered.begin() + p.offset, p.bytes, true);
     std::fill_n(covered.begin() + p.sums_offset, p.sums_bytes, true);
   }
-  return std::count(covered.begin(), covered.end(), true);
+  return covered;
+}
+
+}  // namespace
+
+std::int64_t covered_bytes(const MemoryPlan& plan, const Graph& lowered) {
+  const std::vector<bool> bytes = covered(plan, lowered);
+  return std::count(bytes.begin(), bytes.end(), true);
+}
+
+std::int64_t covered_bytes(const MemoryPlan& plan, const Graph& lowered, Isa isa) {
+  std::vector<bool> bytes = covered(plan, lowered);
+  for (const Step& step : plan.steps) {
+    if (isa == plan.isa) std::fill_n(bytes.begin() + step.scratch_offset, step.scratch_bytes, true);
+  }
+  return std::count(bytes.begin(), bytes.end(), true) + scratch_bytes_behind(lowered, plan, isa);
 }
 
 MemoryPlan packed_plan(Random& random, const Graph& lowered, NodeId longest, InputUse input) {

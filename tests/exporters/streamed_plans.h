@@ -34,8 +34,15 @@ MemoryPlan longest_groups(const Graph& lowered, InputUse input = InputUse::whole
 // bound of all groupings.
 MemoryPlan packed_plan(Random& random, const Graph& lowered, NodeId longest, InputUse input);
 
+// A plan for portable kernels with room for those of an instruction set, behind the tensors, of all steps at
+// the same place.
+MemoryPlan with_scratch(MemoryPlan plan, const Graph& lowered, Isa isa);
+
 // Bytes of the arena that lie in any tensor, line buffer or sum of the plan, but for those of nodes of which
 // nobody reads a row.
 std::int64_t covered_bytes(const MemoryPlan& plan, const Graph& lowered);
+
+// With those that kernels of an instruction set may work with besides, in the plan or behind it.
+std::int64_t covered_bytes(const MemoryPlan& plan, const Graph& lowered, Isa isa);
 
 }  // namespace mcufit::testing
