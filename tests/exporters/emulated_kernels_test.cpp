@@ -377,7 +377,7 @@ TEST_P(EmulatedKernels, EqualThePortableOnes) {
   const Toolchain toolchain(device, target_of(device), scratch.path());
   expect_selects(toolchain, find_core(device.name)->isa);
   const Image image = built(toolchain);
-  const Cases cases = drawn_cases(*find_isa(isa_of(device.name)));
+  const Cases cases = drawn_cases(device.isa());
   ASSERT_EQ(cases.expected.size(), std::size_t{kOps} * kCasesPerOp) << "a kind of kTestedKernels has no case";
   write_file(scratch.path() / "cases.bin", cases.bytes);
   run_image(image, device, scratch.path());
