@@ -209,7 +209,7 @@ TEST_F(PlanChoice, AForeignModelIsToldALargerTarget) {
   const Graph network = lower(f.build(default_hyperparameters(f), {{48, 48, 3}, 2}));
   folder_.write("wide.tflite", export_tflite(random_integers(network, 1)));
   folder_.write("tiny.json", R"({"name": "tiny", "board": "none", "core": "cortex-m4", "features": [],
-      "clock_hz": 1000000, "flash_bytes": 65536, "ram_bytes": 1000, "active_power": null,
+      "clock_hz": 1000000, "flash_bytes": 65536, "ram_bytes": 400, "active_power": null,
       "sleep_power": null, "source": "made up"})");
   for (const char* model : {"wide.tflite", "small.tflite"}) {
     const Finished found = run({"import", model, "--target", "tiny.json"});
