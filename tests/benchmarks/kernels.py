@@ -13,7 +13,9 @@ import subprocess
 import sys
 
 FILES = {"ic": "ic_resnet8_int8", "kws": "kws_dscnn_int8", "ad": "ad_fc_autoencoder_int8"}
-CORES = ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55", "rv32"]
+# By core the optional features that the emulated one has.
+CORES = {"cortex-m0": [], "cortex-m3": [], "cortex-m4": ["fpu"], "cortex-m7": ["fpu"], "cortex-m33": ["dsp", "fpu"],
+         "cortex-m55": ["fpu", "fpu_double", "mve", "mve_float"], "rv32": []}
 VECTORS = "4"
 CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
 
@@ -35,12 +37,23 @@ def heading(names):
     return row(names) + "\n" + "|" + "---|" * len(names)
 
 
-def packages(mcufit, models, work):
-    for name, file in FILES.items():
-        folder = work / name / "package"
-        subprocess.run([mcufit, "import", models / f"{file}.tflite", "--name", name, "--vectors", VECTORS, "--output",
-                        folder], check=True, stdout=subprocess.DEVNULL)
-        yield folder
+def target(core, work):
+    """A board with this core and memory for all models."""
+    path = work / core / "target.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({
+        "name": f"emulated-{core}", "board": "none", "core": core, "features": CORES[core], "clock_hz": 1000000,
+        "flash_bytes": 524288, "ram_bytes": 131072, "active_power": None, "sleep_power": None, "source": "made up"}))
+    return path
+
+
+def packages(mcufit, models, work, core):
+    """By model's name its package for a core: plans have room for what the core's kernels work with."""
+    folders = {name: work / core / name / "package" for name in FILES}
+    for name, folder in folders.items():
+        subprocess.run([mcufit, "import", models / f"{FILES[name]}.tflite", "--name", name, "--vectors", VECTORS,
+                        "--target", target(core, work), "--output", folder], check=True, stdout=subprocess.DEVNULL)
+    return folders
 
 
 def anchor(anchors, core, model, key):
@@ -58,21 +71,25 @@ def versus(ours, found, counts=""):
     return [f"{theirs:,}{counts}", f"{ours / theirs:.2f}", engine]
 
 
-def beside(entry, anchors):
-    report = entry["report"]
+def beside(name, core, report, anchors):
     count = report["instructions_per_inference"]
-    found = anchor(anchors, entry["device"], entry["model"], "instructions")
     linked = report["linked"]
     ram = [linked["arena_bytes"], linked["data_bss_bytes"], report["stack_bytes"]]
-    return row([entry["model"], entry["device"], f"{count:,}", f"{linked['code_bytes']:,}"] +
-               [f"{b:,}" for b in ram] + versus(count, found))
+    return row([name, core, f"{count:,}", f"{linked['code_bytes']:,}"] + [f"{b:,}" for b in ram] +
+               versus(count, anchor(anchors, core, name, "instructions")))
 
 
-def layers_of(mcufit, folders, cores):
+def validated(mcufit, folders):
+    """By core, and by model's name: the whole inference."""
+    return {core: {name: printed([mcufit, "validate", folder, "--device", core, "--json"])
+                   for name, folder in models.items()} for core, models in folders.items()}
+
+
+def layers_of(mcufit, folders):
     """By core, and by model's name: the inference layer by layer, with cycles where the core has a timing table."""
-    return {core: {folder.parent.name: printed([mcufit, "bench", folder, "--device", core, "--json"] +
-                                               (["--cycles"] if config("cycle-tables", core) else []))
-                   for folder in folders} for core in cores}
+    return {core: {name: printed([mcufit, "bench", folder, "--device", core, "--json"] +
+                                 (["--cycles"] if config("cycle-tables", core) else []))
+                   for name, folder in models.items()} for core, models in folders.items()}
 
 
 def per_mac(reports):
@@ -114,9 +131,9 @@ def print_layers(layers):
             print()
 
 
-def print_sources(layers, entries, anchors):
+def print_sources(layers, inferences, anchors):
     for core, reports in layers.items():
-        report = next(e["report"] for e in entries if e["device"] == core)
+        report = next(iter(inferences[core].values()))
         flags = (config("code-sizes", core) or {}).get("flags", "")
         print(f"- {core}: {report['device']}, {report['compiler']} `{flags}`; instructions per MAC: {per_mac(reports)}")
     for core in layers:
@@ -139,19 +156,20 @@ def main():
     cores = [core for core in CORES if core in (options.core or CORES)]
     anchors = json.loads((pathlib.Path(__file__).parent / "anchors.json").read_text())
     mcufit = options.mcufit.absolute()
-    folders = list(packages(mcufit, options.models, options.work))
-    entries = [e for e in printed([mcufit, "bench", *folders, "--device", "all", "--json"]) if e["device"] in cores]
-    layers = layers_of(mcufit, folders, cores)
+    folders = {core: packages(mcufit, options.models, options.work, core) for core in cores}
+    inferences = validated(mcufit, folders)
+    layers = layers_of(mcufit, folders)
     print(heading(["model", "core", "instructions", "code B", "arena B", "data B", "stack B", "others' instructions",
                    "ratio", "by"]))
-    for entry in entries:
-        print(beside(entry, anchors))
+    for name in FILES:
+        for core in cores:
+            print(beside(name, core, inferences[core][name], anchors))
     print()
     print_cycles(layers, anchors)
     if options.layers:
         print_layers(layers)
-    print_sources(layers, entries, anchors)
-    sys.exit(any(e["report"]["first_mismatch"] for e in entries))
+    print_sources(layers, inferences, anchors)
+    sys.exit(any(report["first_mismatch"] for reports in inferences.values() for report in reports.values()))
 
 
 if __name__ == "__main__":
