@@ -364,7 +364,7 @@ typedef struct {
 
 /* Taps by fours in a round of the loops for pairs of channels, of three lanes and of two, and for single
    channels; bytes of the instructions of four taps. */
-#define PAIR_ROUND 8
+#define PAIR_ROUND 4
 #define PAIR_BYTES 68
 #define TWO_LANES_ROUND 8
 #define TWO_LANES_BYTES 48
@@ -534,8 +534,7 @@ static inline void compute_pairs(computation *next, const int8_t *w) {
       "3:\n\t" MCUFIT_KEPT "ldmia.w %[word], {r4, r5, r6}\n\t"
       "b 6b\n\t"
       ".balign 4\n" /* of the section too, which adr asks for */
-      "4:\n\t" MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE
-          MCUFIT_THREE MCUFIT_ROUND_END
+      "4:\n\t" MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_THREE MCUFIT_ROUND_END
       "bne.w 4b\n\t" MCUFIT_PAIR_SECOND_BIAS MCUFIT_SECOND("%[word]", "r4", "r8")
           MCUFIT_SECOND("%[word]", "r5", "r9") MCUFIT_SECOND("%[word]", "r6", "r10")
       "9:\n\t" MCUFIT_UNLESS_SCALED("10f") MCUFIT_RESCALE_TWO("r4", "r5") MCUFIT_RESCALE("r6")
